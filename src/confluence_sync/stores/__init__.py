@@ -1,0 +1,1 @@
+"""Vector stores: base.py is the contract, memory.py the reference, one more file for each variant."""

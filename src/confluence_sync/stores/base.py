@@ -1,0 +1,82 @@
+"""The contract of a vector store: a new backend is read against this file and tested by tests/store_contract.py."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from enum import Flag, auto
+from typing import Protocol
+
+from confluence_sync.model import EVERYTHING, Chunk, Filter, Hit, Stored
+
+
+class Feature(Flag):
+    """What a store can do; declared by the store, never guessed from its name."""
+
+    NONE = 0
+    UPSERT = auto()  # writing an id again replaces it; without this, writing twice makes two
+    DELETE = auto()  # single chunks can be removed
+    LIST = auto()  # ids() tells everything the collection holds
+    QUERY = auto()  # text queries return hits
+    RETAG = auto()  # metadata can be replaced without writing (and embedding) the text again
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Which collection this is: `id` changes when it is made anew, `count` is its number of chunks (None: the server cannot tell)."""
+
+    id: str
+    count: int | None
+
+
+class Store(Protocol):
+    """One open collection.
+
+    Every method may be called again with the same arguments after a crash. All raise RemoteError subclasses for what the
+    other end did, and Rejected naming the chunk id for a chunk the server will not take.
+    """
+
+    features: Feature
+
+    def write(self, chunks: Sequence[Chunk]) -> None:
+        """Stores chunks. When this returns they are durable; when it raises, any part of them may be.
+
+        With UPSERT an existing id is replaced. No two chunks of one call have the same id. An empty call does nothing.
+        """
+
+    def delete(self, chunk_ids: Sequence[str]) -> None:
+        """Removes chunks for good (DELETE). An id that is not there is no error."""
+
+    def retag(self, chunks: Sequence[Chunk]) -> None:
+        """Replaces the metadata of chunks that are already stored, leaving text and vectors alone (RETAG)."""
+
+    def ids(self) -> Iterator[Stored]:
+        """Everything the collection holds, each chunk once, in any order (LIST)."""
+
+    def query(self, text: str, top_k: int, where: Filter = EVERYTHING) -> list[Hit]:
+        """At most `top_k` hits, best first (QUERY). An empty collection gives []."""
+
+    def identity(self) -> Identity:
+        """One cheap request at the start of a run, to see whether this is still what the state filled."""
+
+    def drop(self) -> None:
+        """Removes the whole collection. Only ever called for a collection this program made."""
+
+    def close(self) -> None:
+        """Gives back connections and files; idempotent."""
+
+
+class Backend(Protocol):
+    """One server or file that holds collections."""
+
+    name: str
+    features: Feature
+
+    def open(self, collection: str) -> Store:
+        """The collection of that name, made when it is not there. Raises SettingsError when it exists with another model or dimension."""
+
+    def collections(self) -> list[str]:
+        """The collections that this account can see; empty where the server cannot tell."""
+
+    def close(self) -> None:
+        """Gives back connections; idempotent."""
