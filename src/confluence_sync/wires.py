@@ -1,0 +1,128 @@
+"""The two ways to put a request on the wire: requests for Confluence, httpx for stores, under one rule for TLS, proxies and size."""
+
+from __future__ import annotations
+
+import os
+import ssl
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from confluence_sync.errors import ServerFailed, SettingsError, TooLarge
+from confluence_sync.http import MEGABYTE, Answer
+
+READ_AT_ONCE = 256 * 1024
+
+
+def trust(bundle: Path | None) -> ssl.SSLContext:
+    """The system's trust store (certifi's where there is none) and the authorities in `bundle`.
+
+    Raises SettingsError when the bundle is no PEM file.
+    """
+    paths = ssl.get_default_verify_paths()
+    context = ssl.create_default_context()
+    if not (paths.cafile or (paths.capath and any(Path(paths.capath).iterdir()))):
+        import certifi
+
+        context.load_verify_locations(certifi.where())
+    if bundle:
+        try:
+            context.load_verify_locations(bundle)
+        except (OSError, ssl.SSLError) as error:
+            raise SettingsError(f"CONF_CA_BUNDLE: {str(bundle)!r} cannot be used ({error}); it must be a PEM file") from error
+    return context
+
+
+class RequestsWire:
+    """Requests over `requests`. Connections are kept and shared between threads; ~/.netrc and redirects are not followed."""
+
+    def __init__(self, bundle: Path | None = None, connections: int = 4) -> None:
+        import requests
+        from requests.adapters import HTTPAdapter
+
+        class TrustingAdapter(HTTPAdapter):
+            def init_poolmanager(self, *args: object, **kwargs: object) -> None:
+                super().init_poolmanager(*args, **kwargs, ssl_context=trust(bundle))  # type: ignore[arg-type,no-untyped-call]  # passed through
+
+        self._requests = requests
+        self._session = requests.Session()
+        self._session.auth = lambda request: request  # a callable keeps requests from looking into ~/.netrc
+        self._session.headers.clear()
+        self._session.mount("http://", HTTPAdapter(pool_maxsize=connections))
+        self._tls = lambda: self._session.mount("https://", TrustingAdapter(pool_maxsize=connections))
+        self._tls_ready = False
+
+    def send(self, method: str, url: str, headers: Mapping[str, str], content: bytes | None, timeout: float, limit: int) -> Answer:
+        exceptions = self._requests.exceptions
+        self._prepare_tls(url)
+        try:
+            reply = self._session.request(
+                method, url, headers=dict(headers), data=content, timeout=(10, timeout), stream=True, allow_redirects=False
+            )
+            with reply:
+                body = _bounded(reply.iter_content(READ_AT_ONCE), limit, url)
+        except (exceptions.ConnectTimeout, exceptions.SSLError, exceptions.ProxyError) as error:
+            raise ServerFailed(_no_answer(url, error), sent=False) from error
+        except exceptions.ConnectionError as error:
+            raise ServerFailed(_no_answer(url, error), sent="NewConnectionError" not in repr(error)) from error
+        except exceptions.RequestException as error:
+            raise ServerFailed(_no_answer(url, error)) from error
+        return Answer(reply.status_code, {k.lower(): v for k, v in reply.headers.items()}, body, url)
+
+    def _prepare_tls(self, url: str) -> None:
+        """Reading the trust store costs 20 ms of CPU, so it waits for the first https address."""
+        if url.startswith("https:") and not self._tls_ready:
+            self._tls()
+            self._tls_ready = True
+
+    def close(self) -> None:
+        self._session.close()
+
+
+class HttpxWire:
+    """Requests over `httpx`, which the stores' own clients bring along. ~/.netrc and redirects are not followed."""
+
+    def __init__(self, bundle: Path | None = None, connections: int = 4, tls: bool = True) -> None:
+        import httpx
+
+        self._httpx = httpx
+        limits = httpx.Limits(max_connections=connections, max_keepalive_connections=connections, keepalive_expiry=60)
+        transport_env = {k: v for k, v in os.environ.items() if k.lower().endswith("_proxy")}
+        self._client = httpx.Client(verify=trust(bundle) if tls else False, trust_env=bool(transport_env), limits=limits, auth=_no_netrc)
+
+    def send(self, method: str, url: str, headers: Mapping[str, str], content: bytes | None, timeout: float, limit: int) -> Answer:
+        httpx = self._httpx
+        try:
+            with self._client.stream(
+                method, url, headers=dict(headers), content=content, timeout=httpx.Timeout(timeout, connect=10), follow_redirects=False
+            ) as reply:
+                body = _bounded(reply.iter_bytes(READ_AT_ONCE), limit, url)
+        except (httpx.ConnectError, httpx.ConnectTimeout, httpx.ProxyError, httpx.PoolTimeout) as error:
+            raise ServerFailed(_no_answer(url, error), sent=False) from error
+        except httpx.HTTPError as error:
+            raise ServerFailed(_no_answer(url, error)) from error
+        return Answer(reply.status_code, {k.lower(): v for k, v in reply.headers.items()}, body, url)
+
+    def close(self) -> None:
+        self._client.close()
+
+
+def _no_netrc(request: object) -> object:
+    return request
+
+
+def _bounded(pieces: Iterator[bytes], limit: int, url: str) -> bytes:
+    """The pieces joined; TooLarge as soon as they pass `limit` bytes, so that a compression bomb costs no more than that."""
+    body = bytearray()
+    for piece in pieces:
+        body += piece
+        if len(body) > limit:
+            raise TooLarge(f"{url.partition('?')[0]} answered more than {limit // MEGABYTE} MB")
+    return bytes(body)
+
+
+def _no_answer(url: str, error: Exception) -> str:
+    """What went wrong on the way, without the URL's query (which may be long) and without foreign object dumps."""
+    reason = getattr(error, "reason", None) or (error.args[0] if error.args else error)
+    inner = getattr(reason, "reason", reason)
+    words = str(inner).partition(": ")[2] if "object at 0x" in str(inner) else str(inner)
+    return f"{url.partition('?')[0]} gave no answer: {words or type(error).__name__}"
