@@ -53,7 +53,10 @@ class Answer:
 
 
 class Wire(Protocol):
-    """Sends one request, once. Raises ServerFailed when no whole answer came (`sent` says whether it may have taken effect), TooLarge over `limit` bytes."""
+    """Sends one request, once.
+
+    Raises ServerFailed when no whole answer came (its `sent` says whether the request may have taken effect), TooLarge over `limit` bytes.
+    """
 
     def send(self, method: str, url: str, headers: Mapping[str, str], content: bytes | None, timeout: float, limit: int) -> Answer: ...
 

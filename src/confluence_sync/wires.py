@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-import os
 import ssl
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from confluence_sync.errors import ServerFailed, SettingsError, TooLarge
 from confluence_sync.http import MEGABYTE, Answer
+
+if TYPE_CHECKING:
+    from requests import PreparedRequest
 
 READ_AT_ONCE = 256 * 1024
 
@@ -41,11 +44,11 @@ class RequestsWire:
 
         class TrustingAdapter(HTTPAdapter):
             def init_poolmanager(self, *args: object, **kwargs: object) -> None:
-                super().init_poolmanager(*args, **kwargs, ssl_context=trust(bundle))  # type: ignore[arg-type,no-untyped-call]  # passed through
+                super().init_poolmanager(*args, **kwargs, ssl_context=trust(bundle))  # type: ignore[arg-type]  # passed through
 
         self._requests = requests
         self._session = requests.Session()
-        self._session.auth = lambda request: request  # a callable keeps requests from looking into ~/.netrc
+        self._session.auth = _as_it_is  # a callable keeps requests from looking into ~/.netrc
         self._session.headers.clear()
         self._session.mount("http://", HTTPAdapter(pool_maxsize=connections))
         self._tls = lambda: self._session.mount("https://", TrustingAdapter(pool_maxsize=connections))
@@ -78,6 +81,10 @@ class RequestsWire:
         self._session.close()
 
 
+def _as_it_is(request: PreparedRequest) -> PreparedRequest:
+    return request
+
+
 class HttpxWire:
     """Requests over `httpx`, which the stores' own clients bring along. ~/.netrc and redirects are not followed."""
 
@@ -86,8 +93,7 @@ class HttpxWire:
 
         self._httpx = httpx
         limits = httpx.Limits(max_connections=connections, max_keepalive_connections=connections, keepalive_expiry=60)
-        transport_env = {k: v for k, v in os.environ.items() if k.lower().endswith("_proxy")}
-        self._client = httpx.Client(verify=trust(bundle) if tls else False, trust_env=bool(transport_env), limits=limits, auth=_no_netrc)
+        self._client = httpx.Client(verify=trust(bundle) if tls else False, limits=limits)
 
     def send(self, method: str, url: str, headers: Mapping[str, str], content: bytes | None, timeout: float, limit: int) -> Answer:
         httpx = self._httpx
@@ -104,10 +110,6 @@ class HttpxWire:
 
     def close(self) -> None:
         self._client.close()
-
-
-def _no_netrc(request: object) -> object:
-    return request
 
 
 def _bounded(pieces: Iterator[bytes], limit: int, url: str) -> bytes:

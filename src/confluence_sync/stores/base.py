@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from enum import Flag, auto
 from typing import Protocol
@@ -52,6 +53,9 @@ class Store(Protocol):
 
     def ids(self) -> Iterator[Stored]:
         """Everything the collection holds, each chunk once, in any order (LIST)."""
+
+    def transaction(self) -> AbstractContextManager[None]:
+        """What happens inside is durable together or not at all, where the store can do that; elsewhere nullcontext()."""
 
     def query(self, text: str, top_k: int, where: Filter = EVERYTHING) -> list[Hit]:
         """At most `top_k` hits, best first (QUERY). An empty collection gives []."""
