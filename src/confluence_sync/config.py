@@ -119,7 +119,7 @@ class Settings:
     )
     embedding_model_id: str = text("EMBEDDING_MODEL_ID", EMBED, "Model that the server or endpoint must have; empty: the server's own.")
     embedding_url: str = url("EMBEDDING_URL", EMBED, "An OpenAI-compatible endpoint (its /v1 address).")
-    embedding_api_key: Secret = secret("EMBEDDING_API_KEY", EMBED, "Key of that endpoint.")
+    embedding_api_key: Secret = secret("EMBEDDING_API_KEY", EMBED, "Key of EMBEDDING_URL; sent as Bearer.")
     embedding_model_path: Path | None = optional_path(
         "EMBEDDING_MODEL_PATH",
         EMBED,
@@ -161,7 +161,7 @@ class Settings:
         "LITELLM_MODEL", SERVE, "Model that writes answers; empty: the best passages instead.", aliases=("LLM_MODEL",)
     )
     litellm_api_key: Secret = secret(
-        "LITELLM_API_KEY", SERVE, "Key of that endpoint.", aliases=("LLM_API_KEY", "OPENAI_API_KEY", "MISTRAL_API_KEY")
+        "LITELLM_API_KEY", SERVE, "Key of LITELLM_API_BASE; sent as Bearer.", aliases=("LLM_API_KEY", "OPENAI_API_KEY", "MISTRAL_API_KEY")
     )
     pipeline_title: str = text("PIPELINE_TITLE", SERVE, "Name of the model in Open WebUI.", "Confluence")
     export_base_dir: Path | None = optional_path("EXPORT_BASE_DIR", SERVE, "Folder for `confluence-sync export`.", aliases=("DOCS_DIR",))
