@@ -1,0 +1,97 @@
+"""Serves a simulated Confluence on 127.0.0.1, from a background thread for tests or until a signal for people."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import replace
+from pathlib import Path
+from types import TracebackType
+
+from confluence_sync.simulator.changes import Changes
+from confluence_sync.simulator.contents import Json
+from confluence_sync.simulator.messages import Answer, Request
+from confluence_sync.simulator.site import Options, answer
+from confluence_sync.simulator.wiki import load
+from confluence_sync.simulator.wire import Connection
+
+
+class Simulator(Changes):
+    """A simulated Confluence over `source`; a context manager that serves while it is open.
+
+    `requests` counts by "METHOD /route" with ids and keys as {id}; `lines` has every request as "METHOD target".
+    """
+
+    def __init__(
+        self,
+        source: Path | Iterable[Json] = (),
+        options: Options | None = None,
+        *,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        as_pages: bool = False,
+    ) -> None:
+        super().__init__(load(source, as_pages=as_pages))
+        self.options = options or Options()
+        self.host, self.port = host, port
+        self.requests: Counter[str] = Counter()
+        self.lines: list[str] = []
+        self.connections: set[Connection] = set()
+
+    def respond(self, request: Request) -> Answer:
+        with self.lock:
+            self.lines.append(f"{request.method} {request.target}")
+            return answer(request, self.wiki, self.options)
+
+    @property
+    def url(self) -> str:
+        return f"http://{self.host}:{self.port}"
+
+    @property
+    def gateway_url(self) -> str:
+        return self.url
+
+    @property
+    def site_url(self) -> str:
+        return self.url + "/wiki"
+
+    @property
+    def data_center_url(self) -> str:
+        return self.url + self.options.context
+
+    @property
+    def cloud_id(self) -> str:
+        return self.options.cloud_id
+
+    async def start(self) -> asyncio.Server:
+        loop = asyncio.get_running_loop()
+        server = await loop.create_server(lambda: Connection(self.respond, self.connections), self.host, self.port, backlog=256)
+        self.port = server.sockets[0].getsockname()[1]
+        if not self.options.site:
+            self.options = replace(self.options, site=self.url)
+        return server
+
+    def __enter__(self) -> Simulator:
+        self.loop = asyncio.new_event_loop()
+        self.server = self.loop.run_until_complete(self.start())
+        self.thread = threading.Thread(target=self.loop.run_forever, name="simulator", daemon=True)
+        self.thread.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        asyncio.run_coroutine_threadsafe(self.stop(self.server), self.loop).result(10)
+        self.loop.call_soon_threadsafe(self.loop.stop)
+        self.thread.join(10)
+        self.loop.close()
+        self.wiki.close()
+
+    async def stop(self, server: asyncio.Server) -> None:
+        """Stops listening and breaks open connections, then waits until they are gone."""
+        server.close()
+        for connection in list(self.connections):
+            if connection.transport is not None:
+                connection.transport.abort()
+        while self.connections:
+            await asyncio.sleep(0.001)

@@ -1,0 +1,134 @@
+"""HTTP/1.1 on a socket, kept small so that the simulator costs little CPU: keep-alive, gzip, and answers that break on purpose."""
+
+from __future__ import annotations
+
+import asyncio
+import zlib
+from collections.abc import Callable
+from http.client import responses
+from typing import cast
+
+from confluence_sync.simulator.messages import Answer, Request, gateway_problem
+
+Respond = Callable[[Request], Answer]
+HEAD_LIMIT = 256 * 1024
+GZIP_ABOVE = 1024
+
+
+class Malformed(Exception):
+    """What arrived is not HTTP/1.1 as we speak it."""
+
+
+class Connection(asyncio.Protocol):
+    """One client connection; answers its requests one after the other."""
+
+    def __init__(self, respond: Respond, open_connections: set[Connection]) -> None:
+        self.respond = respond
+        self.open_connections = open_connections
+        self.received = bytearray()
+        self.busy = False
+        self.transport: asyncio.Transport | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = cast(asyncio.Transport, transport)
+        self.open_connections.add(self)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.open_connections.discard(self)
+        self.transport = None
+
+    def data_received(self, data: bytes) -> None:
+        self.received += data
+        self._answer_next()
+
+    def _answer_next(self) -> None:
+        if self.busy or self.transport is None:
+            return
+        try:
+            request = take_request(self.received)
+        except Malformed as error:
+            self._send(Request("", "", {"connection": "close"}), gateway_problem(400, str(error)))
+            return
+        if request is not None:
+            self.busy = True
+            self._send_later(request, self.respond(request))
+
+    def _send_later(self, request: Request, answer: Answer) -> None:
+        if answer.delay > 0:
+            asyncio.get_running_loop().call_later(answer.delay, self._send, request, answer)
+        else:
+            self._send(request, answer)
+
+    def _send(self, request: Request, answer: Answer) -> None:
+        if self.transport is None:
+            return
+        if answer.cut < 0:
+            self.transport.abort()
+            return
+        body, extra = packed(request, answer)
+        closing = bool(answer.cut) or request.headers.get("connection", "").lower() == "close"
+        self.transport.write(head(answer, len(body), extra, closing))
+        whole = b"" if request.method == "HEAD" else body[: len(body) - answer.cut]
+        if answer.slow:
+            self._drip(whole, answer.slow, closing)
+            return
+        self.transport.write(whole)
+        self._done(closing)
+
+    def _drip(self, body: bytes, pause: float, closing: bool) -> None:
+        size = max(1, -(-len(body) // 10))
+        pieces = [body[at : at + size] for at in range(0, len(body), size)]
+        loop = asyncio.get_running_loop()
+        for number, piece in enumerate(pieces):
+            loop.call_later(number * pause, self._write, piece)
+        loop.call_later(len(pieces) * pause, self._done, closing)
+
+    def _write(self, piece: bytes) -> None:
+        if self.transport is not None:
+            self.transport.write(piece)
+
+    def _done(self, closing: bool) -> None:
+        self.busy = False
+        if self.transport is None:
+            return
+        if closing:
+            self.transport.close()
+        else:
+            self._answer_next()
+
+
+def take_request(received: bytearray) -> Request | None:
+    """Takes the first whole request out of `received`; None when it has not arrived in full."""
+    end = received.find(b"\r\n\r\n")
+    if end < 0:
+        if len(received) > HEAD_LIMIT:
+            raise Malformed("the request's head is too long")
+        return None
+    first, *lines = received[:end].decode("latin-1").split("\r\n")
+    headers = {name.strip().lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
+    length = headers.get("content-length", "0")
+    words = first.split(" ")
+    if len(words) != 3 or not length.isdecimal() or "transfer-encoding" in headers:
+        raise Malformed("expected METHOD TARGET HTTP/1.1 and a Content-Length")
+    stop = end + 4 + int(length)
+    if len(received) < stop:
+        return None
+    body = bytes(received[end + 4 : stop])
+    del received[:stop]
+    return Request(words[0], words[1], headers, body)
+
+
+def packed(request: Request, answer: Answer) -> tuple[bytes, dict[str, str]]:
+    """The body as it travels, gzipped when the client takes that, and the header that says so."""
+    wanted = "gzip" in request.headers.get("accept-encoding", "")
+    if not wanted or len(answer.body) < GZIP_ABOVE or "Content-Encoding" in answer.headers:
+        return answer.body, {}
+    squeeze = zlib.compressobj(level=1, wbits=31)
+    return squeeze.compress(answer.body) + squeeze.flush(), {"Content-Encoding": "gzip", "Vary": "Accept-Encoding"}
+
+
+def head(answer: Answer, length: int, extra: dict[str, str], closing: bool) -> bytes:
+    lines = [f"HTTP/1.1 {answer.status} {responses.get(answer.status, 'Unknown')}"]
+    lines += [f"{name}: {value}" for name, value in {**answer.headers, **extra}.items()]
+    lines += [f"Content-Length: {length}", f"Connection: {'close' if closing else 'keep-alive'}", "", ""]
+    return "\r\n".join(lines).encode("latin-1", "replace")
