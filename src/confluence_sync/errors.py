@@ -76,7 +76,14 @@ class Gone(RemoteError):
 
 
 class Rejected(RemoteError):
-    """Another 4xx: the server understood us and says no."""
+    """Another 4xx: the server understood us and says no.
+
+    From Store.write, `chunk_ids` names the chunks that were refused; all others of that call are in.
+    """
+
+    def __init__(self, message: str, status: int = 0, *, sent: bool = True, chunk_ids: tuple[str, ...] = ()) -> None:
+        super().__init__(message, status, sent=sent)
+        self.chunk_ids = chunk_ids
 
 
 class RateLimited(RemoteError):

@@ -194,7 +194,8 @@ EVERYTHING = Filter()
 class Entry:
     """What may be in the store for one page, as the state remembers it.
 
-    `settled` is False between the moment the state names the chunks and the moment the store has exactly these.
+    `settled` is False between the moment the state names the chunks and the moment the store has exactly these; until then the
+    store may hold any part of them. `labels` are joined with commas.
     """
 
     page_id: str
@@ -203,6 +204,7 @@ class Entry:
     recipe: str
     title: str
     parent_id: str
+    labels: str
     chunk_ids: tuple[str, ...]
     reader_hash: str
     settled: bool
@@ -239,10 +241,16 @@ class Scope:
         """Whether this shard is the one that keeps the page; stable across machines and runs."""
         return self.shards == 1 or int(digest(page_id, size=4), 16) % self.shards == self.shard
 
+    @property
+    def selection(self) -> str:
+        """What the scope takes of its space; a run refuses to go on when this changed under a filled collection."""
+        parts = [f"below page or folder {self.folder_id}"] if self.folder_id else []
+        parts += [f"labels {', '.join(sorted(self.labels))}"] if self.labels else []
+        return ", ".join(parts) or "the whole space"
+
     def describe(self) -> str:
         parts = [f"space {self.space.key} ({self.space.name})"]
-        parts += [f"below page or folder {self.folder_id}"] if self.folder_id else []
-        parts += [f"labels {', '.join(self.labels)}"] if self.labels else []
+        parts += [self.selection] if self.folder_id or self.labels else []
         parts += [f"shard {self.shard + 1} of {self.shards}"] if self.shards > 1 else []
         return ", ".join(parts)
 

@@ -24,10 +24,15 @@ class Feature(Flag):
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """Which collection this is: `id` changes when it is made anew, `count` is its number of chunks (None: the server cannot tell)."""
+    """Which collection this is, and in which condition.
+
+    `id` changes when the collection is made anew, `count` is its number of chunks (None: the server cannot tell), `stamp` changes with
+    every write where the store keeps one ("" elsewhere), so that a restored older copy is noticed.
+    """
 
     id: str
     count: int | None
+    stamp: str = ""
 
 
 class Store(Protocol):
@@ -42,7 +47,7 @@ class Store(Protocol):
     def write(self, chunks: Sequence[Chunk]) -> None:
         """Stores chunks. When this returns they are durable; when it raises, any part of them may be.
 
-        With UPSERT an existing id is replaced. No two chunks of one call have the same id. An empty call does nothing.
+        With UPSERT an existing id is replaced. A server that refuses single chunks gets all the others, then Rejected(chunk_ids=...). No two chunks of one call have the same id. An empty call does nothing.
         """
 
     def delete(self, chunk_ids: Sequence[str]) -> None:

@@ -1,0 +1,89 @@
+"""Opens the Confluence that the settings name: through Atlassian's gateway, at the site, or on Data Center."""
+
+from __future__ import annotations
+
+import base64
+from urllib.parse import urlsplit
+
+from confluence_sync.config import Settings
+from confluence_sync.errors import RemoteError, SettingsError
+from confluence_sync.http import Link, Patience
+from confluence_sync.jsonvalue import as_object, text
+from confluence_sync.source.confluence import Confluence
+from confluence_sync.source.v1 import V1, Cql
+from confluence_sync.source.v2 import V2
+from confluence_sync.wires import RequestsWire
+
+API = "/wiki/rest/api"
+
+
+def open_source(settings: Settings, patience: Patience | None = None) -> Confluence:
+    """Raises SettingsError when address or credentials are missing; asks at most one question (is this site Cloud?)."""
+    _check(settings)
+    headers, secrets = _authorization(settings)
+    wire = RequestsWire(settings.conf_ca_bundle, settings.concurrency)
+    base = settings.conf_base_url.removesuffix("/wiki")
+
+    def link(address: str) -> Link:
+        return Link(address, wire, {**headers, "accept": "application/json"}, secrets, patience or Patience())
+
+    if settings.conf_cloud_id:
+        site = f"{base}/wiki" if base else ""
+        return _cloud(settings.conf_cloud_id, link(f"{settings.conf_gateway_url}/ex/confluence/{settings.conf_cloud_id}"), site)
+    cloud_id = _cloud_id(Link(base, wire, patience=patience or Patience(tries=2)))
+    return _cloud(cloud_id, link(base), f"{base}/wiki") if cloud_id else _data_center(link(base), base)
+
+
+def describe_auth(settings: Settings) -> str:
+    """Which credentials are sent, in words, without them."""
+    if settings.conf_pat and not settings.conf_cloud_id:
+        return "Bearer with CONF_PAT"
+    return "Basic with CONF_USER and CONF_API_TOKEN" if settings.conf_user else "Bearer with CONF_API_TOKEN (no CONF_USER is set)"
+
+
+def _check(settings: Settings) -> None:
+    problems = []
+    if not (settings.conf_cloud_id or settings.conf_base_url):
+        problems.append(
+            "CONF_CLOUD_ID: not set; it must be your site's cloud id (open https://<site>.atlassian.net/_edge/tenant_info), "
+            "or set CONF_BASE_URL to the site or Data Center address"
+        )
+    if not (settings.conf_api_token or settings.conf_pat):
+        problems.append("CONF_API_TOKEN: not set; it must be an API token (or set CONF_PAT for Data Center)")
+    if any(ord(c) < 32 for c in settings.conf_cloud_id) or "/" in settings.conf_cloud_id:
+        problems.append(f"CONF_CLOUD_ID: {settings.conf_cloud_id!r} is not an id; it looks like 84927973-adf1-4112-be18-59ea4f9c3d60")
+    if problems:
+        raise SettingsError(*problems)
+
+
+def _authorization(settings: Settings) -> tuple[dict[str, str], tuple[str, ...]]:
+    """The header, and every text that must never be printed."""
+    token = settings.conf_api_token.reveal() or settings.conf_pat.reveal()
+    if settings.conf_pat and not settings.conf_cloud_id:
+        token = settings.conf_pat.reveal()
+    elif settings.conf_user:
+        pair = base64.b64encode(f"{settings.conf_user}:{token}".encode()).decode()
+        return {"authorization": f"Basic {pair}"}, (token, pair)
+    return {"authorization": f"Bearer {token}"}, (token,)
+
+
+def _cloud_id(anonymous: Link) -> str:
+    """The cloud id of a Cloud site, asked without credentials; "" for a Data Center, which does not know the question."""
+    try:
+        answer = as_object(anonymous.get("/_edge/tenant_info", limit=100_000), "tenant_info")
+        return text(answer, "cloudId", "tenant_info", default="")
+    except RemoteError as error:
+        if error.status == 0:
+            raise
+        return ""
+
+
+def _cloud(cloud_id: str, link: Link, site: str) -> Confluence:
+    v2, cql = V2(link), Cql(link, API)
+    return Confluence(f"cloud:{cloud_id}", link, site, f"{API}/user/current", (v2, cql, V1(link, API)), cql, v2)
+
+
+def _data_center(link: Link, base: str) -> Confluence:
+    cql = Cql(link, "/rest/api")
+    parts = urlsplit(base)
+    return Confluence(f"dc:{parts.netloc}{parts.path}", link, base, "/rest/api/user/current", (V1(link, "/rest/api"), cql), cql, None)

@@ -1,0 +1,49 @@
+"""One way to ask Confluence (v2, CQL or v1): what it must answer, and the plain records that it answers with."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from confluence_sync.model import PageRef, Space
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """A page as one route shows it. `body` is None when the answer had none, "" when the page is empty."""
+
+    ref: PageRef
+    status: str
+    space: str  # the space's id (v2) or key (CQL, v1), whichever the route shows
+    webui: str
+    body: str | None = None
+    representation: str = "storage"
+    labels: tuple[str, ...] | None = None
+
+
+class Route(Protocol):
+    """Every method raises RemoteError; Gone, NotAllowed and NotFound make the source try the next route."""
+
+    name: str
+    scope: str  # the granular scope that a token needs here, named when it is missing
+    bulk: int  # bodies a request, at most
+
+    @property
+    def site(self) -> str:
+        """The reader's address of the site, once an answer has shown it."""
+
+    def spaces(self) -> Iterator[list[Space]]: ...
+
+    def space(self, space_id: str) -> Space:
+        """Raises NotFound when this account does not see it."""
+
+    def listing(self, space: Space, limit: int) -> Iterator[list[PageRef]]: ...
+
+    def records(self, page_ids: Sequence[str], *, bodies: bool, every_status: bool) -> list[Record]:
+        """The pages among these ids, at most `bulk`; current ones alone unless `every_status`."""
+
+    def record(self, page_id: str, *, bodies: bool) -> Record:
+        """One page in whatever status. Raises NotFound."""
+
+    def ancestors(self, page_id: str) -> list[str]: ...

@@ -1,0 +1,103 @@
+"""Confluence Cloud's REST API v2: listings of 250 without bodies, and bodies in bulk by id."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from confluence_sync.http import Link
+from confluence_sync.jsonvalue import JsonObject, as_object, child, objects, text, whole
+from confluence_sync.model import PageRef, Space
+from confluence_sync.source.paging import Pairs, base_of, follow
+from confluence_sync.source.route import Record
+
+API = "/wiki/api/v2"
+EVERY_STATUS: Pairs = [("status", s) for s in ("current", "archived", "trashed", "deleted")]
+
+
+class V2:
+    """The v2 routes over one link, whose base is the gateway's or the site's."""
+
+    name = "v2"
+    scope = "read:page:confluence and read:space:confluence"
+    bulk = 250
+
+    def __init__(self, link: Link) -> None:
+        self._link = link
+        self.site = ""
+
+    def spaces(self) -> Iterator[list[Space]]:
+        for answer in self._follow(f"{API}/spaces", [("limit", "250")]):
+            yield [_space(item) for item in objects(answer, "results", "spaces")]
+
+    def space(self, space_id: str) -> Space:
+        answer = as_object(self._link.get(f"{API}/spaces/{space_id}"), "space")
+        self._note(answer)
+        return _space(answer)
+
+    def listing(self, space: Space, limit: int) -> Iterator[list[PageRef]]:
+        params = [("status", "current"), ("limit", str(min(limit, 250))), ("sort", "id")]
+        for answer in self._follow(f"{API}/spaces/{space.id}/pages", params):
+            yield [_ref(item) for item in objects(answer, "results", "pages")]
+
+    def records(self, page_ids: Sequence[str], *, bodies: bool, every_status: bool) -> list[Record]:
+        params: Pairs = [("id", i) for i in page_ids] + [("limit", "250")]
+        params += EVERY_STATUS if every_status else [("status", "current")]
+        params += [("body-format", "storage")] if bodies else []
+        found = []
+        for answer in self._follow(f"{API}/pages", params):
+            found += [_record(item, bodies) for item in objects(answer, "results", "pages")]
+        return found
+
+    def record(self, page_id: str, *, bodies: bool) -> Record:
+        params = [("body-format", "storage")] if bodies else []
+        return _record(as_object(self._link.get(f"{API}/pages/{page_id}", params), "page"), bodies)
+
+    def ancestors(self, page_id: str) -> list[str]:
+        answer = as_object(self._link.get(f"{API}/pages/{page_id}/ancestors", [("limit", "250")]), "ancestors")
+        return [text(item, "id", "ancestor") for item in objects(answer, "results", "ancestors")]
+
+    def labels(self, page_id: str) -> tuple[str, ...]:
+        """The page's labels, sorted. Needs the scope read:label:confluence."""
+        names: list[str] = []
+        for answer in self._follow(f"{API}/pages/{page_id}/labels", [("limit", "250")]):
+            names += [text(item, "name", "label") for item in objects(answer, "results", "labels")]
+        return tuple(sorted(set(names)))
+
+    def names(self, user_ids: Sequence[str]) -> dict[str, str]:
+        """Display names by account id, at most 250 ids. Needs the scope read:user:confluence."""
+        answer = as_object(self._link.send("POST", f"{API}/users-bulk", payload={"accountIds": list(user_ids)}).json(), "users")
+        users = objects(answer, "results", "users")
+        return {text(u, "accountId", "user"): text(u, "displayName", "user", default="") for u in users}
+
+    def _follow(self, path: str, params: Pairs) -> Iterator[JsonObject]:
+        for answer in follow(self._link, path, params):
+            self._note(answer)
+            yield answer
+
+    def _note(self, answer: JsonObject) -> None:
+        self.site = self.site or base_of(answer, "answer")
+
+
+def _space(item: JsonObject) -> Space:
+    archived = text(item, "status", "space", default="current") == "archived"
+    kind = text(item, "type", "space", default="global")
+    return Space(text(item, "id", "space"), text(item, "key", "space"), text(item, "name", "space"), kind, archived)
+
+
+def _ref(item: JsonObject) -> PageRef:
+    version = child(item, "version", "page")
+    return PageRef(
+        text(item, "id", "page"),
+        whole(version, "number", "page.version"),
+        text(item, "title", "page"),
+        text(item, "parentId", "page", default=""),
+        text(version, "createdAt", "page.version", default=""),
+    )
+
+
+def _record(item: JsonObject, bodies: bool) -> Record:
+    webui = text(child(item, "_links", "page"), "webui", "page", default="")
+    status = text(item, "status", "page", default="current")
+    stored = child(child(item, "body", "page"), "storage", "page.body") if bodies else {}
+    body = text(stored, "value", "page.body.storage") if stored.get("value") is not None else None
+    return Record(_ref(item), status, text(item, "spaceId", "page", default=""), webui, body)
