@@ -1,0 +1,44 @@
+"""What keyword search does with text: pairs for scripts without spaces, and a user's words made harmless."""
+
+from __future__ import annotations
+
+import re
+
+# Kana, Han, Hangul, Thai, Lao, Khmer and Burmese: a run of them is one token to most tokenizers, so pairs are stored as well.
+_UNSPACED = re.compile(
+    r"[\u3041-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\uac00-\ud7a3\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\U00020000-\U0003134f]+"
+)
+_PIECES = re.compile(r"[^\W_]+")
+MOST_WORDS = 48
+
+
+def pairs(text: str) -> str:
+    """The overlapping pairs of every unspaced run, separated by spaces; empty for other scripts. A run of one stays alone."""
+    if text.isascii():
+        return ""
+    return " ".join(pair for run in _UNSPACED.findall(text) for pair in _pairs_of(run))
+
+
+def _pairs_of(run: str) -> list[str]:
+    return [run[i : i + 2] for i in range(len(run) - 1)] or [run]
+
+
+def words(question: str) -> list[str]:
+    """The words of a question, each once, at most MOST_WORDS: compounds such as ORA-00942 or get_user both whole and in pieces."""
+    found: dict[str, None] = {}
+    for word in question.replace("\0", " ").split():
+        pieces = [piece for piece in _PIECES.findall(word) if not _UNSPACED.fullmatch(piece)]
+        whole = " ".join(pieces)
+        found.update(dict.fromkeys([whole, *pieces] if len(pieces) < 5 else pieces))
+    found.update(dict.fromkeys(pairs(question).split()))
+    return [word for word in found if word][:MOST_WORDS]
+
+
+def fts5(question: str) -> str:
+    """The FTS5 expression for a question: every word quoted, so that nothing a user types is syntax; empty when there is no word."""
+    return " OR ".join(f'"{word}"' for word in words(question))
+
+
+def scaled(bm25: float) -> float:
+    """A BM25 score (0 and up, unbounded) in 0..1, order kept."""
+    return bm25 / (bm25 + 10.0) if bm25 > 0 else 0.0

@@ -1,0 +1,176 @@
+"""The file of the embedded store: opened, checked and laid out; what SQLite says becomes what a person can act on."""
+
+from __future__ import annotations
+
+import logging
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from confluence_sync.errors import ConfluenceSyncError, NotFound, Refused, ServerFailed, SettingsError
+
+log = logging.getLogger(__name__)
+
+APPLICATION_ID = 0x43465359  # "CFSY", in the header of every file we make
+SCHEMA = 1
+PATIENCE = 60.0  # seconds that a statement waits for another program's transaction
+NETWORK = {
+    "nfs",
+    "nfs4",
+    "cifs",
+    "smb3",
+    "smbfs",
+    "9p",
+    "ceph",
+    "glusterfs",
+    "lustre",
+    "beegfs",
+    "afs",
+    "fuse.sshfs",
+    "fuse.glusterfs",
+    "fuse.s3fs",
+}
+
+LAYOUT = """
+CREATE TABLE collections (
+    number INTEGER PRIMARY KEY AUTOINCREMENT, -- never used twice, so tables of a dropped collection cannot come back
+    name TEXT NOT NULL UNIQUE,
+    id TEXT NOT NULL,                         -- another one each time a collection of this name is made
+    vectors TEXT,                             -- facts of the model that fills it, as JSON; NULL: keyword search only
+    generation INTEGER NOT NULL DEFAULT 0     -- grows with every change of vectors
+);
+"""
+
+COLLECTION = """
+CREATE TABLE chunks_{n} (
+    number INTEGER PRIMARY KEY AUTOINCREMENT,
+    id TEXT NOT NULL UNIQUE,
+    space TEXT NOT NULL, page TEXT NOT NULL, modified TEXT NOT NULL,
+    labels TEXT NOT NULL,                     -- each label between line feeds
+    metadata TEXT NOT NULL,
+    heading TEXT NOT NULL, pairs TEXT NOT NULL, text TEXT NOT NULL
+);
+CREATE INDEX chunks_{n}_filter ON chunks_{n} (page, space, modified, labels);
+CREATE TABLE vectors_{n} (chunk INTEGER PRIMARY KEY, generation INTEGER NOT NULL, windows BLOB NOT NULL);
+CREATE INDEX vectors_{n}_generation ON vectors_{n} (generation);
+CREATE VIRTUAL TABLE words_{n} USING fts5 (
+    heading, pairs, text, content='chunks_{n}', content_rowid='number', tokenize='unicode61 remove_diacritics 2'
+);
+CREATE TRIGGER chunks_{n}_in AFTER INSERT ON chunks_{n} BEGIN
+    INSERT INTO words_{n} (rowid, heading, pairs, text) VALUES (new.number, new.heading, new.pairs, new.text);
+END;
+CREATE TRIGGER chunks_{n}_out AFTER DELETE ON chunks_{n} BEGIN
+    INSERT INTO words_{n} (words_{n}, rowid, heading, pairs, text) VALUES ('delete', old.number, old.heading, old.pairs, old.text);
+    DELETE FROM vectors_{n} WHERE chunk = old.number;
+END;
+CREATE TRIGGER chunks_{n}_new AFTER UPDATE OF heading, pairs, text ON chunks_{n}
+WHEN (old.heading, old.pairs, old.text) IS NOT (new.heading, new.pairs, new.text) BEGIN
+    INSERT INTO words_{n} (words_{n}, rowid, heading, pairs, text) VALUES ('delete', old.number, old.heading, old.pairs, old.text);
+    INSERT INTO words_{n} (rowid, heading, pairs, text) VALUES (new.number, new.heading, new.pairs, new.text);
+END;
+"""
+TABLES = ("words", "vectors", "chunks")
+
+
+def connect(path: Path) -> sqlite3.Connection:
+    """A connection to the file, which is made when it is not there. Raises SettingsError or Refused for a file that must not be touched."""
+    with said_plainly(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        connection = sqlite3.connect(path, timeout=PATIENCE, isolation_level=None, check_same_thread=False)
+        try:
+            _prepare(connection, path)
+        except BaseException:
+            connection.close()
+            raise
+    return connection
+
+
+def _prepare(connection: sqlite3.Connection, path: Path) -> None:
+    _check(connection, path)
+    if on_network(path):
+        log.warning("%s is on a network volume, where readers wait for the writer; a local disk or a server (pgvector) is faster", path)
+        connection.execute("PRAGMA journal_mode = DELETE")
+    else:
+        connection.execute("PRAGMA journal_mode = WAL")
+    connection.execute("PRAGMA synchronous = FULL")
+    connection.execute("PRAGMA cache_size = -32768")
+    if connection.execute("PRAGMA user_version").fetchone()[0] == 0:
+        _lay_out(connection)
+
+
+def _check(connection: sqlite3.Connection, path: Path) -> None:
+    """Before anything is written: a file of another program or of a newer version of this one is left alone."""
+    owner = connection.execute("PRAGMA application_id").fetchone()[0]
+    version = connection.execute("PRAGMA user_version").fetchone()[0]
+    if owner not in (0, APPLICATION_ID) or (owner == 0 and connection.execute("SELECT 1 FROM sqlite_master").fetchone()):
+        raise Refused(f"{path} is a SQLite file of another program; it was left alone. Set STATE_DIR to another folder")
+    if version > SCHEMA:
+        raise SettingsError(
+            f"{path} was written by a newer confluence-sync (layout {version}, this one knows {SCHEMA}); upgrade, or set another STATE_DIR"
+        )
+
+
+def _lay_out(connection: sqlite3.Connection) -> None:
+    connection.execute("BEGIN IMMEDIATE")
+    if connection.execute("PRAGMA user_version").fetchone()[0] == 0:  # another process may have been quicker
+        for statement in LAYOUT.split(";\n"):
+            connection.execute(statement)
+        connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+        connection.execute(f"PRAGMA user_version = {SCHEMA}")
+    connection.execute("COMMIT")
+
+
+def statements(number: int) -> Iterator[str]:
+    """What makes the tables of a collection, one statement at a time so that it can be part of a transaction."""
+    pending = ""
+    for line in COLLECTION.format(n=number).splitlines(keepends=True):
+        pending += line
+        if sqlite3.complete_statement(pending):
+            yield pending
+            pending = ""
+
+
+def on_network(path: Path, mounts: Path = Path("/proc/self/mounts")) -> bool:
+    """Whether the folder of `path` lies on a file system where write-ahead logging cannot work; False where that cannot be told."""
+    try:
+        rows = [line.split(" ") for line in mounts.read_text(encoding="utf-8").splitlines()]
+    except OSError:
+        return False
+    folder = path.parent.resolve()
+    above = [(len(row[1]), row[2]) for row in rows if len(row) > 2 and folder.is_relative_to(row[1].replace("\\040", " "))]
+    return bool(above) and max(above)[1] in NETWORK
+
+
+@contextmanager
+def said_plainly(path: Path) -> Iterator[None]:
+    """Turns what SQLite and the file system raise inside into our failures."""
+    try:
+        yield
+    except sqlite3.Error as error:
+        raise _translated(error, path) from error
+    except OSError as error:
+        raise SettingsError(
+            f"{path} cannot be used: {error.strerror or error}; set STATE_DIR to a folder that this account may write to"
+        ) from error
+
+
+def _translated(error: sqlite3.Error, path: Path) -> ConfluenceSyncError:
+    code = getattr(error, "sqlite_errorname", "")
+    family = "_".join(code.split("_")[:2])
+    if family in ("SQLITE_CORRUPT", "SQLITE_NOTADB"):
+        return SettingsError(
+            f"{path} is damaged ({error}); it was left as it is. Move it and its -wal and -shm files aside and run a sync, "
+            "which fills a new one from Confluence, or put a backup back"
+        )
+    if family in ("SQLITE_BUSY", "SQLITE_LOCKED"):
+        return ServerFailed(f"{path} was in use by another program for more than {PATIENCE:.0f} s; let the other run end, then run again")
+    if family == "SQLITE_FULL":
+        return ServerFailed(f"{path}: the disk is full; the page being written was taken back. Free some space and run again")
+    if family in ("SQLITE_READONLY", "SQLITE_CANTOPEN", "SQLITE_PERM", "SQLITE_AUTH"):
+        return SettingsError(f"{path} cannot be used ({error}); set STATE_DIR to a folder that this account may write to")
+    if "no such table" in str(error):
+        return NotFound(f"{path}: the collection was dropped while it was in use; open it again")
+    if "fts5" in str(error):
+        return SettingsError(f"this Python's SQLite ({sqlite3.sqlite_version}) cannot search text ({error}); use a build with FTS5")
+    return ServerFailed(f"{path}: {error} ({code or 'no code'}); run again, and check the disk if it comes back")
