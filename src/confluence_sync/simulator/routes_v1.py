@@ -14,6 +14,8 @@ from confluence_sync.simulator.cql import Asked, select
 from confluence_sync.simulator.cql_spaces import only_spaces, select_spaces
 from confluence_sync.simulator.cql_words import BadQuery, read
 from confluence_sync.simulator.messages import Answer, Refusal, bad_request_v1, not_found_v1, ok, v1_problem
+from confluence_sync.simulator.routes_v1_about import current_user, server_information, system_info
+from confluence_sync.simulator.shapes_v2 import label
 from confluence_sync.simulator.wiki import named
 
 RENDERED = {"body.export_view", "body.styled_view"}
@@ -214,7 +216,7 @@ def content_labels(call: Call) -> Answer:
     found = call.wiki.seen(call.params[0])
     if found is None:
         raise not_found_v1(call.params[0])
-    labels = [{**shapes.label(name), "label": name} for name in found.labels]
+    labels = [{**label(name), "label": name} for name in found.labels]
     return by_start(call, f"/rest/api/content/{found.id}/label", labels, 200)
 
 
@@ -224,41 +226,6 @@ def descendant_pages(call: Call) -> Answer:
         raise not_found_v1(call.params[0])
     below = [shapes.content(call, c, expand_of(call)) for c, _ in call.wiki.descendants(found.id) if c.type == "page"]
     return by_start(call, f"/rest/api/content/{found.id}/descendant/page", below)
-
-
-def current_user(call: Call) -> Answer:
-    if call.anonymous:
-        icon = {"path": f"{call.context}/images/icons/profilepics/anonymous.svg", "width": 48, "height": 48, "isDefault": True}
-        return ok(
-            {
-                "type": "anonymous",
-                "profilePicture": icon,
-                "displayName": "Anonymous",
-                "_links": {"base": call.base, "context": call.context},
-            }
-        )
-    if call.place is Place.DATA_CENTER:
-        known = {"type": "known", "username": call.user, "userKey": "8a808a8e51fe0c8d015203eb9d530001", "displayName": "Simulated Reader"}
-        return ok({**known, "_links": {"base": call.base, "context": call.context}}, X_AUSERNAME=call.user, X_Seraph_LoginReason="OK")
-    names = {"accountId": "712020:00000000-5f0e-4c1a-9b7d-simulated", "accountType": "atlassian", "email": call.user}
-    shown = {
-        "publicName": "Simulated Reader",
-        "displayName": "Simulated Reader",
-        "timeZone": call.time_zone,
-        "isExternalCollaborator": False,
-    }
-    return ok(
-        {"type": "known", **names, **shown, "_links": {"base": call.base, "context": call.context, "self": f"{call.base}/rest/api/user"}}
-    )
-
-
-def system_info(call: Call) -> Answer:
-    names = {"cloudId": call.cloud_id, "commitHash": "simulated", "baseUrl": call.base, "edition": "standard"}
-    return ok({**names, "siteTitle": "Confluence", "defaultLocale": "en_GB", "defaultTimeZone": call.time_zone})
-
-
-def server_information(call: Call) -> Answer:
-    return ok({"version": "9.2.1", "baseUrl": call.base, "buildNumber": "9109"})
 
 
 SEARCH, USER = ("search:confluence", "read:content-details:confluence"), ("read:confluence-user", "read:content-details:confluence")

@@ -41,8 +41,8 @@ def next_link(call: Call, cursor: str) -> str:
 
 
 def many(call: Call, results: Iterable[object], cursor: str = "") -> Answer:
-    links = {"next": next_link(call, cursor)} if cursor else {}
-    return ok({"results": list(results), "_links": {**links, "base": call.base}})
+    following = {"next": next_link(call, cursor)} if cursor else {}
+    return ok({"results": list(results), "_links": following | {"base": call.base}})
 
 
 def window(ordered: Ordered, descending: bool, after: Order | None, limit: int) -> list[Content]:

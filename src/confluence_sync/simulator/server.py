@@ -10,12 +10,20 @@ from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 
+from confluence_sync.errors import SettingsError
 from confluence_sync.simulator.changes import Changes
 from confluence_sync.simulator.contents import Json
+from confluence_sync.simulator.control import control
+from confluence_sync.simulator.fault_actions import Effect
+from confluence_sync.simulator.faults import Faults, Rule
 from confluence_sync.simulator.messages import Answer, Request
-from confluence_sync.simulator.site import Options, answer
+from confluence_sync.simulator.site import Options, answer, route_name
 from confluence_sync.simulator.wiki import load
 from confluence_sync.simulator.wire import Connection
+
+
+def is_loopback(host: str) -> bool:
+    return host in ("localhost", "::1") or host.startswith("127.")
 
 
 class Simulator(Changes):
@@ -32,18 +40,40 @@ class Simulator(Changes):
         host: str = "127.0.0.1",
         port: int = 0,
         as_pages: bool = False,
+        faults: Iterable[Rule] = (),
+        latency_ms: float = 0,
+        control: bool = False,
     ) -> None:
+        if control and not is_loopback(host):
+            raise SettingsError(f"the control endpoint is for loopback only, and the host is {host}; leave one of the two out")
         super().__init__(load(source, as_pages=as_pages))
         self.options = options or Options()
         self.host, self.port = host, port
         self.requests: Counter[str] = Counter()
         self.lines: list[str] = []
         self.connections: set[Connection] = set()
+        self.faults = Faults(list(faults))
+        self.latency = latency_ms / 1000
+        self.controlled = control
 
     def respond(self, request: Request) -> Answer:
+        """The answer to one request, with the faults that strike it."""
         with self.lock:
-            self.lines.append(f"{request.method} {request.target}")
-            return answer(request, self.wiki, self.options)
+            if self.controlled and request.target.startswith("/_control"):
+                return control(self, request)
+            self._count(request)
+            answered = self.faults.answer(request, lambda: answer(request, self.wiki, self.options), Effect(self.close_space))
+        return replace(answered, delay=answered.delay + self.latency) if self.latency else answered
+
+    def _count(self, request: Request) -> None:
+        self.lines.append(f"{request.method} {request.target}")
+        self.requests[f"{request.method} {route_name(request, self.options)}"] += 1
+
+    def forget_requests(self) -> None:
+        """Sets the counters to nothing."""
+        with self.lock:
+            self.requests.clear()
+            self.lines.clear()
 
     @property
     def url(self) -> str:

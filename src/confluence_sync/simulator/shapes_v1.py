@@ -126,7 +126,7 @@ def body(call: Call, thing: Content, expand: frozenset[str]) -> Payload:
 
 def _expandable(thing: Content, expanded: Payload) -> Payload:
     own = f"/rest/api/content/{thing.id}"
-    every = {
+    every: Payload = {
         "container": f"/rest/api/space/{thing.space_key}",
         "metadata": "",
         "restrictions": f"{own}/restriction/byOperation",
@@ -138,4 +138,4 @@ def _expandable(thing: Content, expanded: Payload) -> Payload:
         "children": f"{own}/child",
         "ancestors": "",
     }
-    return {name: where for name, where in every.items() if name not in expanded} | dict.fromkeys(UNEXPANDED, "")
+    return {**{name: where for name, where in every.items() if name not in expanded}, **dict.fromkeys(UNEXPANDED, "")}

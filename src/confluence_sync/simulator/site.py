@@ -93,3 +93,11 @@ def _no_route(path: str) -> Answer:
     if path.startswith(V2):
         return v2_problem(404, "NOT_FOUND", "Not Found")
     return v1_problem(404, "NotFoundException", "null for uri") if path.startswith(V1) else html(404, "Page Not Found")
+
+
+def route_name(request: Request, options: Options) -> str:
+    """The route of a request with its ids as {id}, for counting; the path itself where there is no such route."""
+    path = request.path
+    found = place_of(path, options)
+    matched = _route(found[0], request.method, found[1], options) if found else None
+    return path if found is None or matched is None else f"{V2 if found[1].startswith(V2) else V1}{matched[0].template}"
