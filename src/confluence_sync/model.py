@@ -24,6 +24,17 @@ def digest(*parts: str, size: int = 16) -> str:
     return h.hexdigest()
 
 
+def plain_text(text: str) -> str:
+    """`text` as every database and file takes it: lone surrogates and NUL, which Confluence lets into titles, become U+FFFD."""
+    if "\0" in text:
+        text = text.replace("\0", "\ufffd")
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        text = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    return text
+
+
 @dataclass(frozen=True, slots=True)
 class Space:
     """A Confluence space. Names are not unique, keys are; the id survives a change of either."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ssl
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -51,8 +51,7 @@ class RequestsWire:
         self._session.auth = _as_it_is  # a callable keeps requests from looking into ~/.netrc
         self._session.headers.clear()
         self._session.mount("http://", HTTPAdapter(pool_maxsize=connections))
-        self._tls = lambda: self._session.mount("https://", TrustingAdapter(pool_maxsize=connections))
-        self._tls_ready = False
+        self._tls: Callable[[], HTTPAdapter] | None = lambda: TrustingAdapter(pool_maxsize=connections)
 
     def send(self, method: str, url: str, headers: Mapping[str, str], content: bytes | None, timeout: float, limit: int) -> Answer:
         exceptions = self._requests.exceptions
@@ -73,9 +72,9 @@ class RequestsWire:
 
     def _prepare_tls(self, url: str) -> None:
         """Reading the trust store costs 20 ms of CPU, so it waits for the first https address."""
-        if url.startswith("https:") and not self._tls_ready:
-            self._tls()
-            self._tls_ready = True
+        if url.startswith("https:") and self._tls:
+            self._session.mount("https://", self._tls())
+            self._tls = None
 
     def close(self) -> None:
         self._session.close()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Protocol
 
 from confluence_sync.model import PageRef, Space
@@ -20,6 +21,16 @@ class Record:
     body: str | None = None
     representation: str = "storage"
     labels: tuple[str, ...] | None = None
+
+
+def in_utc(raw: str) -> str:
+    """A time stamp as RFC 3339 in UTC to the second, so that texts compare as times; "" for what is no time stamp."""
+    if raw.endswith("Z") and len(raw) >= 20:
+        return raw[:19] + "Z"
+    try:
+        return datetime.fromisoformat(raw).astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    except ValueError:
+        return ""
 
 
 class Route(Protocol):

@@ -7,9 +7,9 @@ from collections.abc import Iterator, Sequence
 from confluence_sync.errors import BadAnswer, NotFound
 from confluence_sync.http import Link
 from confluence_sync.jsonvalue import JsonObject, as_object, child, objects, text, whole
-from confluence_sync.model import PageRef, Space
+from confluence_sync.model import PageRef, Space, plain_text
 from confluence_sync.source.paging import Pairs, base_of, follow
-from confluence_sync.source.route import Record
+from confluence_sync.source.route import Record, in_utc
 
 PLAIN = "version,space"
 LISTED = "version,space,ancestors"
@@ -158,9 +158,13 @@ def _space(item: JsonObject) -> Space:
 def _ref(item: JsonObject) -> PageRef:
     version = child(item, "version", "page")
     above = _ancestors(item)
-    when = text(version, "when", "page.version", default="")
+    when = in_utc(text(version, "when", "page.version", default=""))
     return PageRef(
-        text(item, "id", "page"), whole(version, "number", "page.version"), text(item, "title", "page"), above[-1] if above else "", when
+        text(item, "id", "page"),
+        whole(version, "number", "page.version"),
+        plain_text(text(item, "title", "page")),
+        above[-1] if above else "",
+        when,
     )
 
 
@@ -177,6 +181,6 @@ def _record(item: JsonObject, bodies: bool) -> Record:
     webui = text(child(item, "_links", "page"), "webui", "page", default="")
     key = text(child(item, "space", "page"), "key", "page.space", default="")
     stored = child(child(item, "body", "page"), "storage", "page.body") if bodies else {}
-    body = text(stored, "value", "page.body.storage") if stored.get("value") is not None else None
+    body = plain_text(text(stored, "value", "page.body.storage")) if stored.get("value") is not None else None
     labels = _labels(item) if bodies else None
     return Record(_ref(item), text(item, "status", "page", default="current"), key, webui, body, labels=labels)

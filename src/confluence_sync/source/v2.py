@@ -6,9 +6,9 @@ from collections.abc import Iterator, Sequence
 
 from confluence_sync.http import Link
 from confluence_sync.jsonvalue import JsonObject, as_object, child, objects, text, whole
-from confluence_sync.model import PageRef, Space
+from confluence_sync.model import PageRef, Space, plain_text
 from confluence_sync.source.paging import Pairs, base_of, follow
-from confluence_sync.source.route import Record
+from confluence_sync.source.route import Record, in_utc
 
 API = "/wiki/api/v2"
 EVERY_STATUS: Pairs = [("status", s) for s in ("current", "archived", "trashed", "deleted")]
@@ -89,9 +89,9 @@ def _ref(item: JsonObject) -> PageRef:
     return PageRef(
         text(item, "id", "page"),
         whole(version, "number", "page.version"),
-        text(item, "title", "page"),
+        plain_text(text(item, "title", "page")),
         text(item, "parentId", "page", default=""),
-        text(version, "createdAt", "page.version", default=""),
+        in_utc(text(version, "createdAt", "page.version", default="")),
     )
 
 
@@ -99,5 +99,5 @@ def _record(item: JsonObject, bodies: bool) -> Record:
     webui = text(child(item, "_links", "page"), "webui", "page", default="")
     status = text(item, "status", "page", default="current")
     stored = child(child(item, "body", "page"), "storage", "page.body") if bodies else {}
-    body = text(stored, "value", "page.body.storage") if stored.get("value") is not None else None
+    body = plain_text(text(stored, "value", "page.body.storage")) if stored.get("value") is not None else None
     return Record(_ref(item), status, text(item, "spaceId", "page", default=""), webui, body)

@@ -1,0 +1,183 @@
+"""A connection to the state's database, SQLite or PostgreSQL, speaking the SQL that both understand."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import sqlite3
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+from typing import Protocol, TypeAlias
+
+from confluence_sync.errors import RemoteError, SettingsError
+
+Value: TypeAlias = str | int | float | None
+Row: TypeAlias = tuple[Value, ...]
+
+NETWORK_FILESYSTEMS = {"nfs", "nfs4", "cifs", "smb3", "fuse.glusterfs", "ceph", "9p"}
+
+
+class Database(Protocol):
+    """Placeholders are `?`. Outside transaction() every statement is durable by itself."""
+
+    def run(self, sql: str, values: Sequence[Value] = ()) -> int:
+        """Runs one statement and gives the number of rows it changed."""
+
+    def run_many(self, sql: str, rows: Iterable[Sequence[Value]]) -> None: ...
+
+    def rows(self, sql: str, values: Sequence[Value] = ()) -> list[Row]: ...
+
+    def transaction(self) -> AbstractContextManager[None]: ...
+
+    def lock(self, name: str) -> bool:
+        """Takes a lock that dies with this process; False when another process holds it."""
+
+    def close(self) -> None: ...
+
+
+class SqliteDatabase:
+    """One file. WAL on a local disk, a rollback journal on a network volume, where WAL's shared memory does not work."""
+
+    def __init__(self, file: Path) -> None:
+        self._file = file
+        self._locks: list[int] = []
+        try:
+            file.parent.mkdir(parents=True, exist_ok=True)
+            self._connection = sqlite3.connect(file, isolation_level=None, timeout=10)
+            journal = "delete" if filesystem_of(file) in NETWORK_FILESYSTEMS else "wal"
+            self._connection.execute(f"pragma journal_mode={journal}")
+            self._connection.execute("pragma synchronous=normal")
+            self._connection.execute("pragma temp_store=memory")
+        except (OSError, sqlite3.Error) as error:
+            raise SettingsError(_unusable(file, error)) from error
+
+    def run(self, sql: str, values: Sequence[Value] = ()) -> int:
+        with self._mapped():
+            return self._connection.execute(sql, values).rowcount
+
+    def run_many(self, sql: str, rows: Iterable[Sequence[Value]]) -> None:
+        with self._mapped():
+            self._connection.executemany(sql, rows)
+
+    def rows(self, sql: str, values: Sequence[Value] = ()) -> list[Row]:
+        with self._mapped():
+            return self._connection.execute(sql, values).fetchall()
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        with self._mapped():
+            self._connection.execute("begin immediate")
+        try:
+            yield
+        except BaseException:
+            self._connection.execute("rollback")
+            raise
+        with self._mapped():
+            self._connection.execute("commit")
+
+    def lock(self, name: str) -> bool:
+        handle = os.open(self._file.with_suffix(".lock"), os.O_CREAT | os.O_RDWR, 0o660)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(handle)
+            return False
+        self._locks.append(handle)
+        return True
+
+    def close(self) -> None:
+        self._connection.close()
+        while self._locks:
+            os.close(self._locks.pop())
+
+    @contextmanager
+    def _mapped(self) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.Error as error:
+            raise RemoteError(_unusable(self._file, error)) from error
+
+
+class PostgresDatabase:
+    """The same over psycopg, for jobs without a volume and for several at once."""
+
+    def __init__(self, address: str) -> None:
+        try:
+            import psycopg
+        except ModuleNotFoundError as error:
+            raise SettingsError("a state in PostgreSQL needs a package: pip install 'confluence-sync[pgvector]'") from error
+        self._psycopg = psycopg
+        try:
+            self._connection = psycopg.connect(address, autocommit=True, connect_timeout=10)
+        except psycopg.Error as error:
+            raise RemoteError(f"the state's PostgreSQL cannot be opened: {str(error).strip()}") from error
+
+    def run(self, sql: str, values: Sequence[Value] = ()) -> int:
+        with self._mapped():
+            return self._connection.execute(_dollars(sql), values).rowcount
+
+    def run_many(self, sql: str, rows: Iterable[Sequence[Value]]) -> None:
+        with self._mapped(), self._connection.cursor() as cursor:
+            cursor.executemany(_dollars(sql), rows)
+
+    def rows(self, sql: str, values: Sequence[Value] = ()) -> list[Row]:
+        with self._mapped():
+            return self._connection.execute(_dollars(sql), values).fetchall()
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        with self._mapped(), self._connection.transaction():
+            yield
+
+    def lock(self, name: str) -> bool:
+        number = int.from_bytes(name.encode()[:7].ljust(7, b"\0"), "big")
+        return bool(self.rows("select pg_try_advisory_lock(?)", [number])[0][0])
+
+    def close(self) -> None:
+        self._connection.close()
+
+    @contextmanager
+    def _mapped(self) -> Iterator[None]:
+        try:
+            yield
+        except self._psycopg.Error as error:
+            raise RemoteError(f"the state's PostgreSQL failed: {str(error).strip()}") from error
+
+
+def open_database(state_dir: Path, address: str) -> Database:
+    """PostgreSQL when `address` names one, else STATE_DIR/state.db (or the file of a sqlite:/// address)."""
+    if address.startswith("postgres"):
+        return PostgresDatabase(address)
+    return SqliteDatabase(Path(address.removeprefix("sqlite://")) if address else state_dir / "state.db")
+
+
+def filesystem_of(file: Path) -> str:
+    """The type of the file system that holds `file`, from /proc/mounts; "" where that cannot be told."""
+    try:
+        mounts = [line.split()[1:3] for line in Path("/proc/mounts").read_text().splitlines()]
+    except OSError:
+        return ""
+    target = str(file.absolute().parent)
+    holding = [(point, kind) for point, kind in mounts if target == point or target.startswith(point.rstrip("/") + "/")]
+    return max(holding, key=lambda mount: len(mount[0]), default=("", ""))[1]
+
+
+def _dollars(sql: str) -> str:
+    return sql.replace("%", "%%").replace("?", "%s")
+
+
+def _unusable(file: Path, error: Exception) -> str:
+    said = str(error)
+    ways = {
+        "locked": "another program holds it; wait for it, or give this job its own STATE_DIR",
+        "full": "the disk is full; make room and run again, the next run goes on where this one stopped",
+        "malformed": "the file is damaged; move it away (the run then rebuilds the state from the store) or restore it",
+        "not a database": "the file is no SQLite database; move it away or set another STATE_DIR",
+        "readonly": "it is read-only; STATE_DIR must be writable",
+        "Permission": "STATE_DIR must be writable by this user",
+        "Read-only": "STATE_DIR must be on a writable disk (in a cluster: a volume)",
+        "unable to open": "STATE_DIR must be a writable folder",
+    }
+    way = next((way for sign, way in ways.items() if sign in said), "see the message of the system")
+    return f"{file} cannot be used ({said}): {way}"

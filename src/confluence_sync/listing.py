@@ -1,0 +1,232 @@
+"""Spools a listing into the state as it arrives and joins it there with what is stored: memory does not grow with the space."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from confluence_sync.database import Value
+from confluence_sync.errors import ServerFailed
+from confluence_sync.model import PageRef, Scope, plain_text
+from confluence_sync.plan import Kind, Plan, Step
+from confluence_sync.source.base import Source
+from confluence_sync.state import State
+
+log = logging.getLogger(__name__)
+
+LIMITS = (250, 125, 60, 25)  # a server that fails on a large page of the listing is asked again from the start, for smaller ones
+
+PUT_REF = """insert into listing (scope, page_id, version, title, parent_id, updated_at, fingerprint, labels, inside)
+values (?, ?, ?, ?, ?, ?, ?, null, ?) on conflict (scope, page_id) do update set version = excluded.version, title = excluded.title,
+parent_id = excluded.parent_id, updated_at = excluded.updated_at, fingerprint = excluded.fingerprint"""
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """What the source showed of a scope. Only a `complete` one can tell what is gone. The rows are in the state under `key`."""
+
+    key: str
+    scope: Scope
+    count: int
+    complete: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What this run asks for beyond the scope: single pages or a first few make a listing partial."""
+
+    page_ids: tuple[str, ...] = ()
+    limit: int = 0
+    since_hours: int = 0
+    refresh_labels: bool = False
+    rebuild: bool = False
+
+    @property
+    def partial(self) -> bool:
+        return bool(self.page_ids or self.limit)
+
+
+def spool(state: State, source: Source, key: str, scope: Scope, wanted: Wanted, progress: Callable[[int], None]) -> Listing:
+    """Reads the listing into the state. Raises what the source raises: then there is no listing, and nothing may be concluded.
+
+    `progress` is called with the number of pages so far.
+    """
+    if wanted.page_ids:
+        _clear(state, key)
+        _store(state, key, scope, source.refs(wanted.page_ids))
+    else:
+        _spool_whole(state, source, key, scope, wanted.limit, progress)
+    if scope.folder_id:
+        _keep_below(state, source, key, scope.folder_id)
+    if scope.labels:
+        _keep_labelled(state, source, key, scope)
+    if wanted.refresh_labels:
+        _note_labels(state, source, key, scope)
+    return Listing(key, scope, _count(state, key), complete=not wanted.partial)
+
+
+def _spool_whole(state: State, source: Source, key: str, scope: Scope, limit: int, progress: Callable[[int], None]) -> None:
+    for size in LIMITS:
+        _clear(state, key)
+        try:
+            _spool_once(state, source, key, scope, limit, size, progress)
+            return
+        except ServerFailed as error:
+            if size == LIMITS[-1]:
+                raise
+            log.warning("the listing is asked again in smaller pages: %s", error)
+
+
+def _spool_once(state: State, source: Source, key: str, scope: Scope, limit: int, size: int, progress: Callable[[int], None]) -> None:
+    seen = 0
+    for refs in source.listing(scope.space, min(size, limit or size)):
+        _store(state, key, scope, refs[: limit - seen] if limit else refs)
+        seen += len(refs)
+        progress(seen)
+        if limit and seen >= limit:
+            return
+
+
+def _clear(state: State, key: str) -> None:
+    state.database.run("delete from listing where scope = ?", [key])
+
+
+def _store(state: State, key: str, scope: Scope, refs: list[PageRef]) -> None:
+    def row(ref: PageRef) -> tuple[Value, ...]:
+        fresh = (key, ref.id, ref.version, ref.title, ref.parent_id, ref.updated_at, ref.fingerprint)
+        return (*fresh, int(scope.owns(ref.id)))
+
+    with state.database.transaction():
+        state.database.run_many(PUT_REF, map(row, refs))
+
+
+def _count(state: State, key: str) -> int:
+    return int(state.database.rows("select count(*) from listing where scope = ? and inside = 1", [key])[0][0] or 0)
+
+
+def _keep_below(state: State, source: Source, key: str, folder_id: str) -> None:
+    """Keeps the pages below a page or folder. Parents that the listing does not show (folders) are asked for once each."""
+    parents = {str(i): str(p) for i, p in state.database.rows("select page_id, parent_id from listing where scope = ?", [key])}
+    for page_id, parent in list(parents.items()):
+        if parent and parent != folder_id and parent not in parents:
+            chain = [*source.ancestors(page_id), page_id]
+            parents.update(zip(chain[1:], chain, strict=False))
+            parents.setdefault(chain[0], "")
+    outside = [page_id for page_id in parents if not _is_below(page_id, folder_id, parents)]
+    _put_outside(state, key, outside)
+
+
+def _is_below(page_id: str, folder_id: str, parents: dict[str, str]) -> bool:
+    seen: set[str] = set()
+    while page_id and page_id not in seen:
+        seen.add(page_id)
+        page_id = parents.get(page_id, "")
+        if page_id == folder_id:
+            return True
+    return False
+
+
+def _keep_labelled(state: State, source: Source, key: str, scope: Scope) -> None:
+    labelled = {page_id for batch in source.labelled(scope.space, scope.labels) for page_id in batch}
+    listed = [str(row[0]) for row in state.database.rows("select page_id from listing where scope = ? and inside = 1", [key])]
+    _put_outside(state, key, [page_id for page_id in listed if page_id not in labelled])
+
+
+def _put_outside(state: State, key: str, page_ids: list[str]) -> None:
+    with state.database.transaction():
+        state.database.run_many("update listing set inside = 0 where scope = ? and page_id = ?", [(key, i) for i in page_ids])
+
+
+def _note_labels(state: State, source: Source, key: str, scope: Scope) -> None:
+    for batch in source.labels_of_space(scope.space):
+        with state.database.transaction():
+            rows = [(plain_text(",".join(labels)), key, page_id) for page_id, labels in batch.items()]
+            state.database.run_many("update listing set labels = ? where scope = ? and page_id = ?", rows)
+
+
+CHANGED = """(e.settled = 0 or e.fingerprint <> l.fingerprint or e.recipe <> ? or ? = 1
+ or (l.labels is not null and l.labels <> e.labels))"""
+
+FIND_CREATE = """insert into step select l.scope, case when l.updated_at >= ? then 'create' else 'defer' end, l.page_id, 'new'
+from listing l left join entry e on e.scope = l.scope and e.page_id = l.page_id
+where l.scope = ? and l.inside = 1 and e.page_id is null"""
+
+FIND_UPDATE = f"""insert into step select l.scope,
+case when e.settled = 1 and e.recipe = ? and ? = 0 and e.version = l.version and e.title = l.title then 'retag' else 'update' end,
+l.page_id,
+case when e.settled = 0 then 'an earlier run was cut off'
+ when e.fingerprint = '' then 'found in the store, to be compared'
+ when ? = 1 then 'rebuilt'
+ when e.recipe <> ? then 'converted in another way now'
+ when e.title <> l.title then 'renamed from ' || e.title
+ when e.version <> l.version then 'edited'
+ when e.parent_id <> l.parent_id then 'moved' else 'other labels' end
+from listing l join entry e on e.scope = l.scope and e.page_id = l.page_id where l.scope = ? and l.inside = 1 and {CHANGED}"""
+
+COUNT_MISSING = """update entry set missing = missing + 1 where scope = ? and page_id not in
+(select page_id from listing where scope = ? and inside = 1)"""
+
+FIND_DELETE = """insert into step select e.scope, 'delete', e.page_id, 'not in the listing'
+from entry e left join listing l on l.scope = e.scope and l.page_id = e.page_id and l.inside = 1
+where e.scope = ? and l.page_id is null and e.missing + 1 >= ?"""
+
+
+def make_plan(state: State, listing: Listing, recipe: str, wanted: Wanted, sightings: int) -> Plan:
+    """Joins listing and entries into steps. A page must be missing from `sightings` listings in a row before it is to be deleted."""
+    key, rebuild = listing.key, int(wanted.rebuild)
+    since = _since(wanted.since_hours)
+    database = state.database
+    with database.transaction():
+        database.run("delete from step where scope = ?", [key])
+        database.run(FIND_CREATE, [since, key])
+        database.run(FIND_UPDATE, [recipe, rebuild, rebuild, recipe, key, recipe, rebuild])
+        if listing.complete:
+            database.run(FIND_DELETE, [key, sightings])
+    rows = database.rows("select kind, count(*) from step where scope = ? group by kind", [key])
+    counts = {Kind(str(kind)): int(count or 0) for kind, count in rows}
+    known = state.size(key)
+    touched = counts.get(Kind.UPDATE, 0) + counts.get(Kind.RETAG, 0)
+    new = counts.get(Kind.CREATE, 0) + counts.get(Kind.DEFER, 0)
+    return Plan(key, listing.scope.describe(), listing.complete, listing.count, known, listing.count - touched - new, counts)
+
+
+def count_missing(state: State, key: str) -> None:
+    """Remembers which entries a complete listing did not show; put() sets a page that is seen again back to none."""
+    state.database.run(COUNT_MISSING, [key, key])
+    state.database.run(
+        "update entry set missing = 0 where scope = ? and missing > 0 and page_id in "
+        "(select page_id from listing where scope = ? and inside = 1)",
+        [key, key],
+    )
+
+
+STEPS = """select s.kind, s.page_id, coalesce(l.title, e.title, ''), s.why from step s
+left join listing l on l.scope = s.scope and l.page_id = s.page_id left join entry e on e.scope = s.scope and e.page_id = s.page_id
+where s.scope = ? and s.kind = ? and s.page_id > ? order by s.page_id limit ?"""
+
+
+def steps(state: State, key: str, kind: Kind, at_most: int = 1000) -> Iterator[Step]:
+    """The plan's steps of one kind by page id, read `at_most` at a time, so that a plan of any size costs no memory."""
+    after = ""
+    while rows := state.database.rows(STEPS, [key, kind.value, after, at_most]):
+        for _, page_id, title, why in rows:
+            yield Step(kind, str(page_id), str(title), str(why))
+        after = str(rows[-1][1])
+
+
+REFS = """select l.page_id, l.version, l.title, l.parent_id, l.updated_at from step s join listing l on l.scope = s.scope
+and l.page_id = s.page_id where s.scope = ? and s.kind in ('create', 'update', 'retag') and s.page_id > ? order by s.page_id limit ?"""
+
+
+def refs_to_fetch(state: State, key: str, size: int) -> Iterator[list[PageRef]]:
+    """The pages whose bodies are needed, `size` at a time, by page id."""
+    after = ""
+    while rows := state.database.rows(REFS, [key, after, size]):
+        yield [PageRef(str(i), int(v or 0), str(t), str(p), str(u)) for i, v, t, p, u in rows]
+        after = str(rows[-1][0])
+
+
+def _since(hours: int) -> str:
+    return (datetime.now(UTC) - timedelta(hours=hours)).strftime("%Y-%m-%dT%H:%M:%SZ") if hours else ""
