@@ -1,0 +1,91 @@
+"""What every store behind HTTP needs: a connection made from the settings, batches that fit, and the one refused chunk found in a batch."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+
+from confluence_sync.config import Settings
+from confluence_sync.errors import ConfluenceSyncError, Rejected
+from confluence_sync.http import MEGABYTE, Link, Patience
+from confluence_sync.model import Chunk, MetadataValue
+from confluence_sync.wires import HttpxWire
+
+REFUSED_AT_MOST = 10  # with more than these the server refuses everything, and asking chunk by chunk would take all night
+PATIENCE = Patience(tries=4, first_wait=0.5, longest_wait=30.0, timeout=120.0)
+
+
+def link_to(base: str, settings: Settings, *, connections: int = 8) -> Link:
+    """A connection of its own to `base`, with the key from VECTOR_API_KEY as Bearer when there is one."""
+    key = settings.vector_api_key.reveal()
+    headers = {"accept": "application/json", **({"authorization": f"Bearer {key}"} if key else {})}
+    wire = HttpxWire(settings.conf_ca_bundle, connections, tls=base.startswith("https:"))
+    return Link(base, wire, headers, (key,) if key else (), PATIENCE)
+
+
+@contextmanager
+def closed_on_failure(link: Link) -> Iterator[Link]:
+    """Gives the connection back when what is done with it inside fails."""
+    try:
+        yield link
+    except ConfluenceSyncError:
+        link.close()
+        raise
+
+
+def quickly(link: Link) -> Link:
+    """The same connection for questions that are asked once, in seconds: probes."""
+    return replace(link, patience=Patience(tries=2, first_wait=0.3, longest_wait=2.0, timeout=20.0))
+
+
+def batches(chunks: Sequence[Chunk], most: int, size: int = 8 * MEGABYTE) -> Iterator[list[Chunk]]:
+    """`chunks` in order, at most `most` and about `size` bytes of JSON at a time; a chunk that is larger alone goes alone."""
+    batch: list[Chunk] = []
+    weight = 0
+    for chunk in chunks:
+        heavy = 1000 + len(json.dumps(chunk.text)) + len(json.dumps(chunk.metadata.as_dict()))
+        if batch and (len(batch) == most or weight + heavy > size * 0.9):
+            yield batch
+            batch, weight = [], 0
+        batch.append(chunk)
+        weight += heavy
+    if batch:
+        yield batch
+
+
+def write_in_batches(chunks: Sequence[Chunk], most: int, send: Callable[[Sequence[Chunk]], None]) -> None:
+    """Sends every chunk; a refused batch is halved until the refused chunks stand alone.
+
+    Raises Rejected with these `chunk_ids` after the others went in, or without any as soon as more than REFUSED_AT_MOST are refused.
+    """
+    reasons: dict[str, str] = {}
+    for batch in batches(chunks, most):
+        _send_or_halve(batch, send, reasons)
+    if reasons:
+        named = "; ".join(f"chunk {chunk_id}: {reason}" for chunk_id, reason in reasons.items())
+        raise Rejected(f"the store refuses {len(reasons)} chunk(s): {named}", 400, sent=False, chunk_ids=tuple(reasons))
+
+
+def _send_or_halve(batch: Sequence[Chunk], send: Callable[[Sequence[Chunk]], None], reasons: dict[str, str]) -> None:
+    try:
+        send(batch)
+    except Rejected as refusal:
+        if len(batch) == 1:
+            _note(batch[0], refusal, reasons)
+            return
+        half = len(batch) // 2
+        _send_or_halve(batch[:half], send, reasons)
+        _send_or_halve(batch[half:], send, reasons)
+
+
+def _note(chunk: Chunk, refusal: Rejected, reasons: dict[str, str]) -> None:
+    reasons[chunk.id] = str(refusal)
+    if len(reasons) > REFUSED_AT_MOST:
+        raise Rejected(f"the store refused more than {REFUSED_AT_MOST} chunks, the last one: {refusal}", refusal.status) from refusal
+
+
+def flat(chunk: Chunk) -> dict[str, MetadataValue]:
+    """A chunk's metadata with labels as one text: some servers lose a collection to a list among the values."""
+    return {**chunk.metadata.as_dict(), "labels": ",".join(chunk.metadata.labels)}
