@@ -57,6 +57,8 @@ CREATE INDEX vectors_{n}_generation ON vectors_{n} (generation);
 CREATE VIRTUAL TABLE words_{n} USING fts5 (
     heading, pairs, text, content='chunks_{n}', content_rowid='number', tokenize='unicode61 remove_diacritics 2'
 );
+INSERT INTO words_{n} (words_{n}, rank) VALUES ('automerge', 0); -- merging rarely and then more takes a fifth off a first sync
+INSERT INTO words_{n} (words_{n}, rank) VALUES ('crisismerge', 32);
 CREATE TRIGGER chunks_{n}_in AFTER INSERT ON chunks_{n} BEGIN
     INSERT INTO words_{n} (rowid, heading, pairs, text) VALUES (new.number, new.heading, new.pairs, new.text);
 END;
