@@ -18,8 +18,8 @@ create table if not exists meta (name text primary key, value text not null);
 create table if not exists collection (
   target text primary key, identity text not null, count integer, stamp text not null, clean integer not null);
 create table if not exists binding (
-  scope text primary key, target text not null, wish text not null, space_id text not null, described text not null,
-  selection text not null);
+  scope text primary key, target text not null, wish text not null, space_id text not null, space_key text not null,
+  described text not null, selection text not null);
 create table if not exists entry (
   scope text not null, page_id text not null, version integer not null, fingerprint text not null, recipe text not null,
   title text not null, parent_id text not null, labels text not null, chunk_ids text not null, reader_hash text not null,
@@ -29,6 +29,10 @@ create table if not exists listing (
   updated_at text not null, fingerprint text not null, labels text, inside integer not null, primary key (scope, page_id));
 create table if not exists step (
   scope text not null, kind text not null, page_id text not null, why text not null, primary key (scope, kind, page_id));
+create table if not exists held (
+  space_key text not null, page_id text not null, chunk_id text not null, version integer not null, fingerprint text not null,
+  recipe text not null, chunk_index integer not null, chunk_count integer not null, title text not null, labels text not null,
+  reader_hash text not null, primary key (space_key, page_id, chunk_id));
 create table if not exists run (started text primary key, report text not null);
 create table if not exists username (source text not null, user_id text not null, name text not null, primary key (source, user_id));
 """
@@ -57,6 +61,7 @@ class Binding:
     target: str
     wish: str
     space_id: str
+    space_key: str
     described: str
     selection: str
 
@@ -92,14 +97,17 @@ class State:
         )
 
     def bindings(self, target: str) -> list[Binding]:
-        rows = self.database.rows("select scope, target, wish, space_id, described, selection from binding where target = ?", [target])
+        rows = self.database.rows(
+            "select scope, target, wish, space_id, space_key, described, selection from binding where target = ?", [target]
+        )
         return [Binding(*map(str, row)) for row in rows]
 
     def bind(self, binding: Binding) -> None:
         self.database.run(
-            "insert into binding values (?, ?, ?, ?, ?, ?) on conflict (scope) do update set target = excluded.target, "
-            "wish = excluded.wish, space_id = excluded.space_id, described = excluded.described, selection = excluded.selection",
-            [binding.scope, binding.target, binding.wish, binding.space_id, binding.described, binding.selection],
+            "insert into binding values (?, ?, ?, ?, ?, ?, ?) on conflict (scope) do update set target = excluded.target, "
+            "wish = excluded.wish, space_id = excluded.space_id, space_key = excluded.space_key, "
+            "described = excluded.described, selection = excluded.selection",
+            [binding.scope, binding.target, binding.wish, binding.space_id, binding.space_key, binding.described, binding.selection],
         )
 
     # entries
@@ -137,6 +145,11 @@ class State:
 
     def size(self, scope: str) -> int:
         return _int(self.database.rows("select count(*) from entry where scope = ?", [scope])[0][0])
+
+    def chunks(self, scope: str) -> int:
+        """How many chunks the settled and unsettled entries of a scope name."""
+        words = "sum(case when chunk_ids = '' then 0 else length(chunk_ids) - length(replace(chunk_ids, ' ', '')) + 1 end)"
+        return _int(self.database.rows(f"select {words} from entry where scope = ?", [scope])[0][0])
 
     def unsettled(self, scope: str) -> int:
         return _int(self.database.rows("select count(*) from entry where scope = ? and settled = 0", [scope])[0][0])

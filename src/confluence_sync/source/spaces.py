@@ -5,12 +5,21 @@ from __future__ import annotations
 import difflib
 import unicodedata
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from confluence_sync.errors import SettingsError
 from confluence_sync.model import Space
 
 
-def choose_spaces(wanted: Sequence[str], prefix: str, visible: Sequence[Space]) -> tuple[list[Space], list[str]]:
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """A space, and the words of the settings that meant it (its key where they meant many)."""
+
+    space: Space
+    wish: str
+
+
+def choose_spaces(wanted: Sequence[str], prefix: str, visible: Sequence[Space]) -> tuple[list[Chosen], list[str]]:
     """The chosen spaces in the order asked for, and one line for each wish that names none or several.
 
     Raises SettingsError when nothing is visible at all, or nothing was asked for (with the list to choose from).
@@ -21,17 +30,17 @@ def choose_spaces(wanted: Sequence[str], prefix: str, visible: Sequence[Space]) 
         )
     if not wanted and not prefix:
         raise SettingsError(f"SPACE_NAME: not set; it must name a space, or * for all. Visible: {_names(visible)}")
-    chosen: dict[str, Space] = {}
+    chosen: dict[str, Chosen] = {}
     problems: list[str] = []
     joined = ", ".join(wanted)
     whole_name = _named(joined, visible) if len(wanted) > 1 else []
     for wish in [joined] if whole_name else wanted:
         found, problem = _find(wish, visible)
-        chosen |= {space.id: space for space in found}
+        chosen |= {space.id: Chosen(space, space.key if wish == "*" else wish) for space in found}
         problems += [problem] if problem else []
     if prefix:
         found = [space for space in visible if space.key.startswith(prefix) and not space.archived]
-        chosen |= {space.id: space for space in found}
+        chosen |= {space.id: Chosen(space, space.key) for space in found if space.id not in chosen}
         problems += [] if found else [f"SPACE_KEY_FILTER: no visible space key begins with {prefix!r}. Visible: {_names(visible)}"]
     return list(chosen.values()), problems
 

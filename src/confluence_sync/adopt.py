@@ -1,0 +1,155 @@
+"""Notices when state and store have parted (state lost, store emptied, restored or swapped) and rebuilds the state from the store."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import groupby, islice
+
+from confluence_sync.database import Row, Value
+from confluence_sync.errors import Refused
+from confluence_sync.model import Entry, Scope, Stored, plain_text
+from confluence_sync.state import Collection, State
+from confluence_sync.stores.base import Feature, Identity, Store
+
+log = logging.getLogger(__name__)
+
+PUT_HELD = "insert into held values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) on conflict (space_key, page_id, chunk_id) do nothing"
+FOREIGN = "(another program)"  # the space key under which chunks of other programs are kept in `held`; no Confluence key looks like it
+
+
+@dataclass(frozen=True, slots=True)
+class Owned:
+    """A scope that this state keeps in a collection, and whether an earlier run filled it."""
+
+    key: str
+    scope: Scope
+    bound: bool
+
+
+def reconcile_with_store(state: State, store: Store, target: str, source: str, scopes: Sequence[Owned], adopt: bool) -> str:
+    """Makes the state fit the store before anything is planned; gives a sentence when it did not fit, "" otherwise.
+
+    Raises Refused when the collection holds chunks of another program and `adopt` is not given.
+    """
+    seen, known = store.identity(), state.collection(target)
+    why = _parted(seen, known, scopes)
+    if not why:
+        return ""
+    if Feature.LIST in store.features:
+        foreign = _note_held(state, store, source)
+        if foreign and not adopt:
+            state.database.run("delete from held")
+            raise Refused(
+                f"collection {target} holds {foreign} chunks that another program wrote; nothing was changed. "
+                "Run with --adopt to replace them, or set another COLLECTION_ID"
+            )
+        for scope in scopes:
+            _rebuild(state, scope)
+    elif known is None or known.identity != seen.id or _counts_differ(seen, known):
+        for scope in scopes:
+            state.forget_all(scope.key)
+    return why
+
+
+def mark_dirty(state: State, store: Store, target: str) -> None:
+    """Says that a run is at work: if it is killed, the next one looks at the store again."""
+    seen = store.identity()
+    state.note_collection(target, Collection(seen.id, seen.count, seen.stamp, clean=False))
+
+
+def mark_clean(state: State, store: Store, target: str) -> None:
+    """Says that state and store fit, and how the store looked then."""
+    seen = store.identity()
+    state.note_collection(target, Collection(seen.id, seen.count, seen.stamp, clean=True))
+
+
+def foreign_ids(state: State) -> list[str]:
+    """Chunks of other programs that the last look at the store found, to be deleted once ours are in."""
+    return [str(row[0]) for row in state.database.rows("select chunk_id from held where space_key = ?", [FOREIGN])]
+
+
+def _parted(seen: Identity, known: Collection | None, scopes: Sequence[Owned]) -> str:
+    if known is None:
+        return "" if seen.count == 0 else "the state does not know this collection"
+    if known.identity != seen.id:
+        return "the collection was made anew since the last run"
+    if known.clean and known.stamp == seen.stamp and not _counts_differ(seen, known):
+        return "" if seen.count == 0 or all(scope.bound for scope in scopes) else "the collection gets a further space"
+    if not known.clean:
+        return "the last run was cut off"
+    return f"the collection changed since the last run ({known.count} chunks then, {seen.count} now)"
+
+
+def _counts_differ(seen: Identity, known: Collection) -> bool:
+    return seen.count is not None and known.count is not None and seen.count != known.count
+
+
+def _note_held(state: State, store: Store, source: str) -> int:
+    """Spools what the store holds into the state; gives the number of foreign chunks."""
+    state.database.run("delete from held")
+    foreign = 0
+    stored = iter(store.ids())
+    while some := list(islice(stored, 1000)):
+        foreign += sum(one.metadata is None for one in some)
+        rows = [_held_row(one) for one in some if one.metadata is None or one.metadata.source == source]
+        with state.database.transaction():
+            state.database.run_many(PUT_HELD, rows)
+    return foreign
+
+
+def _held_row(one: Stored) -> Sequence[Value]:
+    m = one.metadata
+    if m is None:
+        return (FOREIGN, "", one.chunk_id, 0, "", "", 0, 0, "", "", "")
+    labels = plain_text(",".join(m.labels))
+    return (
+        m.space_key, m.page_id, one.chunk_id, m.version, m.fingerprint, m.recipe, m.chunk_index, m.chunk_count, plain_text(m.title), labels,
+        m.reader_hash,
+    )  # fmt: skip
+
+
+def _rebuild(state: State, scope: Owned) -> None:
+    """Replaces the entries of a scope by what the store really holds for its space."""
+    before = {entry.page_id: entry.parent_id for entry in state.every_entry(scope.key)}
+    state.forget_all(scope.key)
+    entries = _entries(state, scope.scope, before)
+    while some := list(islice(entries, 1000)):
+        state.put(scope.key, some)
+
+
+def _entries(state: State, scope: Scope, parents: dict[str, str]) -> Iterator[Entry]:
+    for page_id, rows in groupby(_held_rows(state, scope.space.key), key=lambda row: str(row[0])):
+        if scope.owns(page_id):
+            yield _entry(page_id, list(rows), parents.get(page_id, ""))
+
+
+def _held_rows(state: State, space_key: str) -> Iterable[Row]:
+    after, last = "", ""
+    while rows := state.database.rows(
+        "select page_id, chunk_id, version, fingerprint, recipe, chunk_index, chunk_count, title, labels, reader_hash from held "
+        "where space_key = ? and (page_id > ? or (page_id = ? and chunk_id > ?)) order by page_id, chunk_id limit 5000",
+        [space_key, after, after, last],
+    ):
+        yield from rows
+        after, last = str(rows[-1][0]), str(rows[-1][1])
+
+
+def _entry(page_id: str, rows: list[Row], parent_id: str) -> Entry:
+    """A page as the store shows it. Its fingerprint counts only when the chunks prove to be all of one version; else it is read again."""
+    _, _, version, fingerprint, recipe, _, count, title, labels, reader_hash = rows[0]
+    whole = {int(row[5] or 0) for row in rows} == set(range(len(rows))) and count == len(rows)
+    one = all((row[2], row[3], row[4], row[6]) == (version, fingerprint, recipe, count) for row in rows)
+    return Entry(
+        page_id=page_id,
+        version=int(version or 0),
+        fingerprint=str(fingerprint) if whole and one else "",
+        recipe=str(recipe),
+        title=str(title),
+        parent_id=parent_id,
+        labels=str(labels),
+        chunk_ids=tuple(str(row[1]) for row in rows),
+        reader_hash=str(reader_hash),
+        settled=True,
+    )

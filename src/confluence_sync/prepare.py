@@ -1,0 +1,187 @@
+"""From pages to chunks, beside the rest of the run: a small pool of processes, or none when there is little to do."""
+
+from __future__ import annotations
+
+import logging
+import multiprocessing
+import os
+import signal
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import BrokenExecutor, Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+from confluence_sync.model import Chunk, Page, PageRef
+from confluence_sync.source.base import Failure
+
+log = logging.getLogger(__name__)
+
+PAGE_SECONDS = 60.0  # a page that takes longer fails; a megabyte takes well under two
+GROUP_BYTES = 400_000  # enough work for a worker to be worth the way there and back
+INLINE_PAGES = 60  # starting two workers costs as much CPU as this many pages
+
+
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """How pages are cut: the chunker's limits, in tokens, and the fingerprint of everything that shapes the text."""
+
+    tokens: int
+    overlap: int
+    recipe: str
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A page's chunks, ready to write. `degraded` counts what could not be converted fully, by macro."""
+
+    ref: PageRef
+    chunks: tuple[Chunk, ...]
+    labels: str
+    recipe: str
+    degraded: tuple[tuple[str, int], ...] = ()
+
+
+def cut_for(tokens: int, overlap: int) -> Cut:
+    from confluence_sync.chunk import Limits, recipe
+
+    return Cut(tokens, overlap, recipe(Limits(tokens, overlap)))
+
+
+def prepare(pages: list[Page], cut: Cut, users: Mapping[str, str]) -> list[Prepared]:
+    """Converts and cuts. Pure, and runs in worker processes."""
+    from confluence_sync.chunk import Limits, chunks
+    from confluence_sync.convert import to_markdown
+
+    limits = Limits(cut.tokens, cut.overlap)
+    done = []
+    for page in pages:
+        converted = to_markdown(page, users)
+        made = chunks(page, converted.markdown, limits)
+        done.append(Prepared(page.ref, tuple(made), ",".join(page.labels), cut.recipe, tuple(sorted(converted.degraded.items()))))
+    return done
+
+
+def processors() -> int:
+    """CPUs this process may use: the affinity mask, and the cgroup's quota where there is one."""
+    allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    try:
+        quota, period = Path("/sys/fs/cgroup/cpu.max").read_text().split()[:2]
+    except (OSError, ValueError):
+        return allowed
+    return allowed if quota == "max" else max(1, min(allowed, int(quota) // int(period)))
+
+
+class Workshop:
+    """Where pages are converted: in worker processes, or in one thread when there is little to do or one CPU.
+
+    A page that takes too long or kills its worker fails; the others of its group are done again, and the pool is rebuilt once.
+    """
+
+    def __init__(self, cut: Cut, expected_pages: int, cpus: int | None = None) -> None:
+        self.cut = cut
+        self.workers = cpus or processors()
+        self._inline = self.workers == 1 or expected_pages <= INLINE_PAGES
+        self._executor: Executor | None = None
+        self._rebuilt = 0
+
+    def run(self, batches: Iterable[list[Page | Failure]], users: Mapping[str, str]) -> Iterator[list[Prepared | Failure]]:
+        """Groups of prepared pages in the order of the pages; at most a few groups wait, so a slow reader holds everything back."""
+        waiting: deque[tuple[list[Page], Future[list[Prepared]]]] = deque()
+        for batch in batches:
+            failed: list[Prepared | Failure] = [page for page in batch if isinstance(page, Failure)]
+            if failed:
+                yield failed
+            for group in _groups([page for page in batch if isinstance(page, Page)]):
+                waiting.append((group, self._submit(group, users)))
+                if len(waiting) > self.workers * 2:
+                    yield self._collect(*waiting.popleft(), users)
+        while waiting:
+            yield self._collect(*waiting.popleft(), users)
+
+    def close(self) -> None:
+        if self._executor:
+            _end(self._executor)
+            self._executor = None
+
+    def _submit(self, group: list[Page], users: Mapping[str, str]) -> Future[list[Prepared]]:
+        if self._executor is None:
+            self._executor = _thread() if self._inline else _processes(self.workers)
+        try:
+            return self._executor.submit(prepare, group, self.cut, users)
+        except BrokenExecutor as error:
+            broken: Future[list[Prepared]] = Future()
+            broken.set_exception(error)
+            return broken
+
+    def _collect(self, group: list[Page], future: Future[list[Prepared]], users: Mapping[str, str]) -> list[Prepared | Failure]:
+        error = _outcome(future, PAGE_SECONDS * len(group))
+        if error is None:
+            return list(future.result())
+        if isinstance(error, (BrokenExecutor, TimeoutError)):
+            self._rebuild()
+        if len(group) == 1:
+            return [_failure(group[0], error)]
+        log.warning("%d pages are converted one by one, because one of them failed: %r", len(group), error)
+        return [done for page in group for done in self._collect([page], self._submit([page], users), users)]
+
+    def _rebuild(self) -> None:
+        """A dead or stuck worker takes its pool along. After the second time nothing is trusted to processes any more but one at a time."""
+        if self._executor:
+            _end(self._executor)
+        self._rebuilt += 1
+        self._executor = _processes(1 if self._rebuilt > 1 else self.workers)
+
+
+def _outcome(future: Future[list[Prepared]], seconds: float) -> BaseException | None:
+    try:
+        return future.exception(timeout=seconds)
+    except TimeoutError as error:
+        return error
+
+
+def _failure(page: Page, error: BaseException) -> Failure:
+    if isinstance(error, TimeoutError):
+        why = f"its conversion took longer than {PAGE_SECONDS:.0f} s"
+    elif isinstance(error, BrokenExecutor):
+        why = "its conversion killed the worker (out of memory?)"
+    else:
+        why = f"its conversion failed: {type(error).__name__}: {error}"
+    return Failure(page.ref.id, page.ref.title, why)
+
+
+def _groups(pages: list[Page]) -> Iterator[list[Page]]:
+    group: list[Page] = []
+    size = 0
+    for page in pages:
+        group.append(page)
+        size += len(page.body)
+        if size >= GROUP_BYTES:
+            yield group
+            group, size = [], 0
+    if group:
+        yield group
+
+
+def _thread() -> Executor:
+    return ThreadPoolExecutor(1, "convert")
+
+
+def _processes(workers: int) -> ProcessPoolExecutor:
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["confluence_sync.worker"])
+    return ProcessPoolExecutor(workers, mp_context=context, initializer=_ignore_signals)
+
+
+def _ignore_signals() -> None:
+    """The parent decides when to stop; a terminal's Ctrl-C reaches the whole process group."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+
+
+def _end(executor: Executor) -> None:
+    """Ends workers at once, also stuck ones: what they were doing is not needed any more."""
+    workers = list((getattr(executor, "_processes", None) or {}).values())
+    executor.shutdown(wait=False, cancel_futures=True)
+    for worker in workers:
+        worker.kill()

@@ -1,0 +1,110 @@
+"""What one run works with, opened in an order that finds mistakes cheaply: settings, Confluence, lock, store."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, closing, contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Protocol
+
+from confluence_sync.config import Settings
+from confluence_sync.database import open_database
+from confluence_sync.errors import Refused
+from confluence_sync.http import Patience
+from confluence_sync.listing import Wanted
+from confluence_sync.model import Account
+from confluence_sync.prepare import Cut, cut_for
+from confluence_sync.report import Report
+from confluence_sync.source.base import Source
+from confluence_sync.source.connect import open_source
+from confluence_sync.state import State
+from confluence_sync.stores.base import Backend, Store
+
+
+class Progress(Protocol):
+    """Shows a person how far a run is; every method may do nothing."""
+
+    def stage(self, name: str, total: int = 0) -> None:
+        """A new stage begins; `total` is 0 when it is not known."""
+
+    def at(self, done: int) -> None: ...
+
+
+class Silent:
+    """No progress shown."""
+
+    def stage(self, name: str, total: int = 0) -> None: ...
+
+    def at(self, done: int) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Means:
+    """How a run is to behave beyond its settings: what it shows, how patient it is, and a backend given by a test or a notebook."""
+
+    progress: Progress = field(default_factory=Silent)
+    patience: Patience | None = None
+    backend: Backend | None = None
+    adopt: bool = False
+
+
+@dataclass
+class Run:
+    """What one run works with. `target` names the collection in the state."""
+
+    settings: Settings
+    wanted: Wanted
+    means: Means
+    source: Source
+    account: Account
+    state: State
+    backend: Backend
+    store: Store
+    target: str
+    cut: Cut
+    report: Report
+
+    @property
+    def progress(self) -> Progress:
+        return self.means.progress
+
+
+@contextmanager
+def opened(settings: Settings, wanted: Wanted, means: Means) -> Iterator[Run]:
+    """Everything a run needs, closed again afterwards. Raises what is wrong with settings, credentials, state or store."""
+    started, clock = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"), time.monotonic()
+    with ExitStack() as stack:
+        source = stack.enter_context(closing(open_source(settings, means.patience)))
+        state = stack.enter_context(closing(open_state(settings)))
+        account = source.whoami()
+        backend, name = _backend(settings, means)
+        stack.callback(backend.close)
+        store = stack.enter_context(closing(backend.open(name)))
+        cut = cut_for(settings.chunk_tokens, settings.chunk_overlap)
+        report = Report(started=started, store=backend.name, collection=name, source=source.id, recipe=cut.recipe)
+        stack.callback(_stop_clock, report, clock)
+        yield Run(settings, wanted, means, source, account, state, backend, store, f"{backend.name}:{name}", cut, report)
+
+
+def open_state(settings: Settings) -> State:
+    """The state, locked for this process. Raises Refused when another run holds it."""
+    state = State(open_database(settings.state_dir, settings.state_url.reveal() or settings.database_url.reveal()))
+    if not state.database.lock("confluence-sync"):
+        state.close()
+        raise Refused(f"another run is at work with this state ({settings.state_dir}); wait for it to end")
+    return state
+
+
+def _backend(settings: Settings, means: Means) -> tuple[Backend, str]:
+    if means.backend:
+        return means.backend, settings.collection_id or "confluence"
+    from confluence_sync.stores.detect import collection_name, open_store_backend
+
+    backend, detection = open_store_backend(settings)
+    return backend, collection_name(settings, detection.variant)
+
+
+def _stop_clock(report: Report, clock: float) -> None:
+    report.seconds = time.monotonic() - clock

@@ -1,0 +1,143 @@
+"""One run, as a table of contents: who am I, which spaces, does the store fit the state; then list, plan, apply and report each space."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from confluence_sync.adopt import foreign_ids, mark_clean, mark_dirty, reconcile_with_store
+from confluence_sync.bindings import bind, drop_other_shards, hold_vanished, owned_scopes, refuse_other_meaning, scope_key, scope_of
+from confluence_sync.config import Settings
+from confluence_sync.errors import Refused, RemoteError, SettingsError
+from confluence_sync.fetch import fetched
+from confluence_sync.gone import delete_gone, refused_deletions
+from confluence_sync.listing import Wanted, count_missing, make_plan, refs_to_fetch, spool
+from confluence_sync.mentions import with_names
+from confluence_sync.model import Scope, Space
+from confluence_sync.patch import patch
+from confluence_sync.plan import Kind, Plan
+from confluence_sync.prepare import Workshop
+from confluence_sync.report import Held, Report, SpaceReport
+from confluence_sync.run import Means, Run, opened
+from confluence_sync.source.base import BULK
+from confluence_sync.source.spaces import Chosen, choose_spaces
+
+log = logging.getLogger(__name__)
+
+
+def run(settings: Settings, wanted: Wanted, means: Means) -> Report:
+    """Brings the store in step and gives the report, whose `exit` is the process's exit code.
+
+    Raises SettingsError, CredentialsError, Refused or RemoteError when nothing could be done at all.
+    """
+    with opened(settings, wanted, means) as job:
+        chosen = begin(job)
+        for one in chosen:
+            with _on_its_own(job, one.space, alone=len(chosen) == 1) as report:
+                sync_space(job, one, report)
+        finish(job)
+        return job.report
+
+
+def plans(settings: Settings, wanted: Wanted, means: Means) -> Iterator[tuple[Run, Plan]]:
+    """The plan of each space, with the run whose state holds its steps; nothing is written to the store."""
+    with opened(settings, wanted, means) as job:
+        for one in begin(job):
+            _, plan = plan_space(job, one, SpaceReport(one.space.key, one.space.name))
+            yield job, plan
+
+
+def begin(job: Run) -> list[Chosen]:
+    """The spaces of this run, after state and store were made to fit."""
+    job.progress.stage("looking for the spaces")
+    chosen, problems = choose_spaces(job.settings.space_name, job.settings.space_key_filter, list(job.source.spaces()))
+    if not chosen:
+        raise SettingsError(*problems)
+    refuse_other_meaning(job, chosen)
+    job.report.spaces += [SpaceReport("", "", error=problem, error_exit=2) for problem in problems]
+    parted = reconcile_with_store(job.state, job.store, job.target, job.source.id, owned_scopes(job, chosen), job.means.adopt)
+    if parted:
+        log.warning("state and store are compared chunk by chunk, because %s", parted)
+    mark_dirty(job.state, job.store, job.target)
+    hold_vanished(job, chosen)
+    return chosen
+
+
+def sync_space(job: Run, one: Chosen, report: SpaceReport) -> None:
+    """Lists, plans and applies one space."""
+    scope, plan = plan_space(job, one, report)
+    bind(job, scope, one.wish)
+    refused = refused_deletions(plan, job.settings.max_deletes)
+    report.pages.deferred = plan.count(Kind.DEFER)
+    report.pages.unchanged = plan.keep
+    write_pages(job, one.space, plan, report)
+    if refused:
+        job.report.held.append(Held(one.space.key, refused.why, count=refused.count))
+    else:
+        job.report.held += delete_gone(job.state, job.source, job.store, scope, plan, job.account, report)
+    if plan.complete:
+        count_missing(job.state, plan.scope)
+    report.chunks.kept = max(0, job.state.chunks(plan.scope) - report.chunks.written - report.chunks.retagged)
+
+
+def plan_space(job: Run, one: Chosen, report: SpaceReport) -> tuple[Scope, Plan]:
+    """Spools the listing and joins it with what is stored."""
+    scope = scope_of(job.settings, one.space)
+    job.progress.stage(f"listing {one.space.name} ({one.space.key})")
+    drop_other_shards(job, scope)
+    listing = spool(job.state, job.source, scope_key(job, scope), scope, job.wanted, job.progress.at)
+    report.pages.listed, report.listing_complete = listing.count, listing.complete
+    return scope, make_plan(job.state, listing, job.cut.recipe, job.wanted, job.settings.reconcile_after_runs)
+
+
+def write_pages(job: Run, space: Space, plan: Plan, report: SpaceReport) -> None:
+    """Fetches, converts and writes what the plan names, in overlapping stages."""
+    if not plan.fetches:
+        return
+    job.progress.stage(f"writing {space.name} ({space.key})", plan.fetches)
+    workshop = Workshop(job.cut, plan.fetches)
+    try:
+        pages = fetched(job.source, space, refs_to_fetch(job.state, plan.scope, BULK), job.settings.concurrency)
+        users = job.state.names(job.source.id)
+        groups = workshop.run(with_names(pages, job.source, job.state, users), users)
+        for done in patch(job.state, job.store, plan.scope, groups, report, job.wanted.rebuild):
+            job.progress.at(done)
+    finally:
+        workshop.close()
+
+
+def finish(job: Run) -> None:
+    """Counts, decides the exit code and remembers the run."""
+    report = job.report
+    if job.means.adopt and not any(space.failed or space.error for space in report.spaces):
+        job.store.delete(foreign_ids(job.state))
+    job.state.database.run("delete from held")
+    mark_clean(job.state, job.store, job.target)
+    report.requests["confluence"] = job.source.requests
+    report.exit = exit_code(report)
+    job.state.note_run(report.started, report.as_json())
+
+
+def exit_code(report: Report) -> int:
+    """0 only when everything that was asked for is in the store."""
+    errors = [space.error_exit for space in report.spaces if space.error]
+    if errors and len(errors) == len(report.spaces):
+        return errors[0]
+    if report.held or 4 in errors:
+        return 4
+    return 3 if errors or any(space.pages.failed for space in report.spaces) else 0
+
+
+@contextmanager
+def _on_its_own(job: Run, space: Space, alone: bool) -> Iterator[SpaceReport]:
+    """One space's trouble does not keep the others out; a run of one space fails as that space did."""
+    report = SpaceReport(space.key, space.name)
+    job.report.spaces.append(report)
+    try:
+        yield report
+    except (RemoteError, Refused, SettingsError) as error:
+        if alone:
+            raise
+        log.error("space %s did not go in: %s", space.key, error)
+        report.error, report.error_exit = str(error), error.exit_code
