@@ -1,0 +1,161 @@
+"""The documents of the reference Vector API: chunks of the embedded store whose metadata is whatever a client sent, given back as sent."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from confluence_sync.model import Chunk, Metadata, MetadataValue, Scalar, batched, plain_text
+from confluence_sync.service.filters import Conditions, holds, narrowed
+from confluence_sync.stores.sqlite import SqliteStore
+
+Sent = Mapping[str, Scalar | list[Scalar]]
+WRITTEN_AT = "confluence_sync:written_at"  # kept beside what was sent, never given back
+AT_ONCE = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """What a client upserts: `document_id` is the key, `metadata` scalars and lists of scalars."""
+
+    document_id: str
+    text: str
+    metadata: Sent
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A document as it is kept; `updated_at` is empty for chunks that a local sync wrote."""
+
+    document_id: str
+    text: str
+    metadata: Sent
+    updated_at: str
+
+
+@dataclass(frozen=True, slots=True)
+class Upserted:
+    """What an upsert did: counts that add up to the number of documents."""
+
+    inserted: int
+    updated: int
+    unchanged: int
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A document with how well it fits the query, 0 to 1."""
+
+    score: float
+    document: Held
+
+
+@dataclass(frozen=True)
+class SentMetadata(Metadata):
+    """Metadata for a store of ours that writes down exactly what the client sent."""
+
+    sent: Sent = field(default_factory=dict)
+
+    def as_dict(self) -> dict[str, MetadataValue]:
+        return dict(self.sent)  # type: ignore[arg-type]  # a list of numbers is JSON as well, and comes back as it went
+
+
+@dataclass
+class Documents:
+    """The documents of one collection, which is there."""
+
+    store: SqliteStore
+
+    def upsert(self, documents: Sequence[Document], now: str) -> Upserted:
+        """All or nothing. Only what differs is written, and text is only embedded again when it changed."""
+        with self.store.transaction():
+            held = {one.document_id: one for one in self.by_id([document.document_id for document in documents])}
+            new = [d for d in documents if d.document_id not in held]
+            known = [(d, held[d.document_id]) for d in documents if d.document_id in held]
+            rewritten = [d for d, before in known if before.text != plain_text(d.text)]
+            retagged = [d for d, before in known if before.text == plain_text(d.text) and dict(before.metadata) != dict(d.metadata)]
+            self.store.write([_chunk(document, now) for document in (*new, *rewritten)])
+            self.store.retag([_chunk(document, now) for document in retagged])
+        updated = len(rewritten) + len(retagged)
+        return Upserted(len(new), updated, len(documents) - len(new) - updated)
+
+    def by_id(self, ids: Sequence[str]) -> list[Held]:
+        """Those of the ids that are there, in any order."""
+        return [_held(row) for part in batched(list(ids), AT_ONCE) for row in self._rows(f"id IN ({', '.join('?' * len(part))})", part)]
+
+    def after(self, last_id: str, wanted: Conditions) -> Iterator[Held]:
+        """The matching documents in the order of their ids, those behind `last_id`, read as they are asked for."""
+        pages = narrowed(wanted).page_ids[:AT_ONCE] if len(narrowed(wanted).page_ids) <= AT_ONCE else ()
+        among = f" AND page IN ({', '.join('?' * len(pages))})" if pages else ""
+        while rows := self._rows(f"id > ?{among} ORDER BY id LIMIT {AT_ONCE}", [last_id, *pages]):
+            yield from (held for held in map(_held, rows) if holds(wanted, held.metadata))
+            last_id = str(rows[-1][0])
+
+    def delete(self, ids: Sequence[str]) -> tuple[int, list[str]]:
+        """How many were deleted, and the ids that were not there."""
+        with self.store.transaction():
+            there = {held.document_id for held in self.by_id(ids)}
+            self.store.delete(sorted(there))
+        return len(there), [one for one in ids if one not in there]
+
+    def delete_matching(self, wanted: Conditions) -> int:
+        with self.store.transaction():
+            found = [held.document_id for held in self.after("", wanted)]
+            self.store.delete(found)
+        return len(found)
+
+    def search(self, query: str, top_k: int, wanted: Conditions, threshold: float = 0.0) -> list[Found]:
+        """The best documents for a text. What the store cannot filter is filtered here, asking it for more until there are enough."""
+        asked = top_k
+        while True:
+            hits = self.store.query(query, asked, narrowed(wanted))
+            held = {one.document_id: one for one in self.by_id([hit.chunk_id for hit in hits])}
+            found = [Found(hit.score, held[hit.chunk_id]) for hit in hits if hit.chunk_id in held]
+            fitting = [one for one in found if holds(wanted, one.document.metadata)]
+            if len(fitting) >= top_k or len(hits) < asked:
+                return [one for one in fitting[:top_k] if one.score >= threshold]
+            asked *= 8
+
+    def _rows(self, condition: str, values: Sequence[str]) -> list[tuple[str, str, str]]:
+        return (
+            self.store.connections.mine()
+            .execute(f"SELECT id, text, metadata FROM chunks_{self.store.number} WHERE {condition}", values)
+            .fetchall()
+        )
+
+
+def _held(row: tuple[str, str, str]) -> Held:
+    metadata = json.loads(row[2])
+    written = metadata.pop(WRITTEN_AT, "")
+    return Held(row[0], row[1], metadata, written)
+
+
+def _chunk(document: Document, now: str) -> Chunk:
+    """As our stores take it: the fields they file under are read from what was sent, the rest stays empty."""
+    sent = document.metadata
+
+    def said(name: str) -> str:
+        value = sent.get(name, "")
+        return plain_text("" if isinstance(value, list) else str(value))
+
+    labels = sent.get("labels", [])
+    metadata = SentMetadata(
+        source=said("source"),
+        space_key=said("space_key"),
+        page_id=said("page_id"),
+        title=said("title"),
+        url=said("url"),
+        heading_path=said("heading_path"),
+        labels=tuple(plain_text(str(label)) for label in (labels if isinstance(labels, list) else [labels])),
+        version=0,
+        last_modified=said("last_modified"),
+        chunk_index=0,
+        chunk_count=0,
+        content_hash=said("content_hash"),
+        tokens=0,
+        recipe=said("recipe"),
+        fingerprint=said("fingerprint"),
+        sent={**sent, WRITTEN_AT: now},
+    )
+    return Chunk(document.document_id, plain_text(document.text), metadata)

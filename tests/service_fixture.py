@@ -1,0 +1,43 @@
+"""Serves any ASGI application of ours on 127.0.0.1 from a thread, for tests that talk to it as its users do."""
+
+from __future__ import annotations
+
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import uvicorn
+from starlette.applications import Starlette
+
+from confluence_sync.config import Settings
+from confluence_sync.service.app import create_app
+from confluence_sync.stores.sqlite import SqliteBackend
+
+
+@contextmanager
+def serve_app(app: Starlette) -> Iterator[str]:
+    """The base address, without a trailing slash, while the application answers there."""
+    listening = socket.create_server(("127.0.0.1", 0))
+    server = uvicorn.Server(uvicorn.Config(app, log_level="critical", access_log=False, timeout_graceful_shutdown=2))
+    thread = threading.Thread(target=server.run, args=([listening],), daemon=True)
+    thread.start()
+    try:
+        while not server.started and thread.is_alive():
+            time.sleep(0.005)
+        yield f"http://127.0.0.1:{listening.getsockname()[1]}"
+    finally:
+        server.should_exit = True
+        thread.join(10)
+        listening.close()
+
+
+@contextmanager
+def serve_vector_api(folder: Path, **settings: object) -> Iterator[str]:
+    """The reference Vector API over a fresh store in `folder`; its base address."""
+    backend = SqliteBackend(folder / "store.db")
+    with serve_app(create_app(Settings(state_dir=folder, **settings), backend)) as base:  # type: ignore[arg-type]  # a test's own settings
+        yield base
+    backend.close()
