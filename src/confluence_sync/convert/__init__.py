@@ -1,0 +1,39 @@
+"""Turns a page's body into Markdown: storage format by walking its XML, rendered HTML through markdownify. Pure: no network, no files."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from confluence_sync.model import Page
+
+CONVERTER_VERSION = 1  # raised on purpose whenever the Markdown of any page changes: it is part of every chunk's recipe
+
+_MENTION = re.compile(r"ri:(?:account-id|userkey|username)=[\"']([^\"'<>]+)[\"']")
+
+
+@dataclass(frozen=True, slots=True)
+class Converted:
+    """A page as Markdown. `degraded` counts, by macro or construct, what could not be converted fully; `fallback` says that the
+    body was not well-formed storage format."""
+
+    markdown: str
+    degraded: Mapping[str, int] = field(default_factory=dict)
+    fallback: bool = False
+
+
+def to_markdown(page: Page, users: Mapping[str, str] = {}) -> Converted:  # noqa: B006  # never written to
+    """The page's body as Markdown without its title. `users` maps account ids, user keys or logins to names."""
+    if page.representation != "storage":
+        from confluence_sync.convert import rendered
+
+        return Converted(rendered.markdown(page.body), {}, True)
+    from confluence_sync.convert import storage
+
+    return storage.converted(page, users)
+
+
+def mentioned_users(body: str) -> set[str]:
+    """Account ids, user keys and logins of the users a body mentions: what to look up before converting it."""
+    return set(_MENTION.findall(body)) if "<ri:user" in body else set()

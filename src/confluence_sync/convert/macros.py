@@ -1,0 +1,260 @@
+"""Confluence's macros: each by what a reader of the page sees of it. Those not listed keep their text and are counted."""
+
+from __future__ import annotations
+
+import re
+
+from lxml import etree
+
+from confluence_sync.convert import escape, links
+from confluence_sync.convert.blocks import code_block, quoted
+from confluence_sync.convert.inline import mention, plain
+from confluence_sync.convert.reading import AC, RI
+from confluence_sync.convert.walk import Handler, Walk
+
+_NOT_A_LANGUAGE = re.compile(r"[^\w+#.-]")
+_PLAIN_NAMES = {"none": "", "text": "", "plain": "", "c#": "csharp", "c++": "cpp", "actionscript3": "actionscript", "py": "python"}
+
+
+def macro(walk: Walk, element: etree._Element) -> None:
+    name = (element.get(f"{AC}name") or "").lower()
+    MACROS.get(name, _unlisted)(walk, element)
+
+
+def parameter(element: etree._Element, *names: str) -> str:
+    """The first of these parameters that has text."""
+    for child in element.iterchildren(f"{AC}parameter"):
+        if (child.get(f"{AC}name") or "") in names and (child.text or "").strip():
+            return (child.text or "").strip()
+    return ""
+
+
+def body_text(element: etree._Element) -> str | None:
+    """The plain body exactly as stored, or None when there is none."""
+    body = element.find(f"{AC}plain-text-body")
+    return None if body is None else plain(body)
+
+
+def rich_body(walk: Walk, element: etree._Element) -> None:
+    """The rich text body in place: inline where the macro is inline."""
+    for body in element.iterchildren(f"{AC}rich-text-body"):
+        walk.flow(body)
+
+
+def _unlisted(walk: Walk, element: etree._Element) -> None:
+    walk.lost(element.get(f"{AC}name") or "macro without a name")
+    text = body_text(element)
+    if text and text.strip():
+        code_block(walk, text, "")
+    for child in element:
+        if not str(child.tag).startswith((f"{AC}parameter", f"{AC}plain-text-body", f"{AC}default-parameter")):
+            walk.visit(child)
+    if element.text:
+        walk.text(element.text)
+
+
+def _code(walk: Walk, element: etree._Element) -> None:
+    _title(walk, element)
+    language = parameter(element, "language", "lang", "").lower()
+    language = _PLAIN_NAMES.get(language, _NOT_A_LANGUAGE.sub("", language))
+    _fenced(walk, element, language)
+
+
+def fenced(language: str) -> Handler:
+    """A handler for a macro whose plain body is source in a known language."""
+
+    def block(walk: Walk, element: etree._Element) -> None:
+        _title(walk, element)
+        _fenced(walk, element, language)
+
+    return block
+
+
+def _fenced(walk: Walk, element: etree._Element, language: str) -> None:
+    text = body_text(element)
+    if text is not None and text.strip():
+        code_block(walk, text, language)
+    rich_body(walk, element)
+
+
+def _title(walk: Walk, element: etree._Element) -> None:
+    title = escape.one_line(escape.text(parameter(element, "title")))
+    if title:
+        walk.block(f"**{title}**")
+
+
+def callout(walk: Walk, sign: str, title: str, blocks: list[str]) -> None:
+    """A quote with GitHub's alert sign; in a table cell, where quotes do not exist, the sign as a word."""
+    if not blocks and not title:
+        return
+    heading = [f"**{title}**"] if title else []
+    if walk.in_cell:
+        walk.flush()
+        walk.blocks.extend([f"**{sign.title()}:**"] if sign else [])
+        walk.blocks.extend(heading + blocks)
+    elif sign:
+        walk.block(f"> [!{sign}]\n" + quoted(heading + blocks))
+    else:
+        walk.block(quoted(heading + blocks))
+
+
+def panel(sign: str) -> Handler:
+    def boxed(walk: Walk, element: etree._Element) -> None:
+        title = escape.one_line(escape.text(parameter(element, "title")))
+        callout(walk, sign, title, walk.apart(lambda: _either_body(walk, element)))
+
+    return boxed
+
+
+def _either_body(walk: Walk, element: etree._Element) -> None:
+    rich_body(walk, element)
+    text = body_text(element)
+    if text:
+        walk.text(text)
+
+
+def _section(walk: Walk, element: etree._Element) -> None:
+    """A macro that only groups or hides its body: the title, then the body."""
+    title = escape.one_line(escape.text(parameter(element, "title", "label")))
+    if title:
+        walk.block(f"**{title}**")
+    _grouping(walk, element)
+
+
+def _grouping(walk: Walk, element: etree._Element) -> None:
+    block = any(str(child.tag) in _BLOCKS for body in element.iterchildren(f"{AC}rich-text-body") for child in body)
+    if block:
+        walk.flush()
+    _either_body(walk, element)
+    if block:
+        walk.flush()
+
+
+_BLOCKS = {"p", "div", "ul", "ol", "table", "h1", "h2", "h3", "h4", "h5", "h6", "blockquote", "pre"}
+
+
+def _status(walk: Walk, element: etree._Element) -> None:
+    title = escape.one_line(escape.text(parameter(element, "title")))
+    if title:
+        walk.parts.append(f"**{title}**")
+
+
+def _anchor(walk: Walk, element: etree._Element) -> None:
+    name = escape.address(parameter(element, "", "name")).replace('"', "").replace("&", "%26")
+    if name:
+        walk.parts.append(f'<a id="{name}"></a>')
+
+
+def _jira(walk: Walk, element: etree._Element) -> None:
+    key = parameter(element, "key")
+    query = parameter(element, "jqlQuery", "jql")
+    if key:
+        walk.text(key)
+    else:
+        walk.lost("jira query")
+        walk.parts.append("Jira: " + escape.code_span(query) if query else "")
+
+
+def _include(walk: Walk, element: etree._Element) -> None:
+    """A link to the included page, which is indexed itself."""
+    walk.text("Included page: ")
+    for child in element.iterchildren(f"{AC}parameter"):
+        for target in child.iter(f"{RI}page", f"{RI}blog-post"):
+            url, name = links.resource(walk.page, target)
+            links.append(walk, escape.text(name), url)
+            return
+    links.append(walk, escape.text(parameter(element, "", "page", "pageTitle", "PageWithExcerpt")), "")
+
+
+def _file(walk: Walk, element: etree._Element) -> None:
+    """An attachment shown in the page: by its file name."""
+    for target in element.iter(f"{RI}attachment", f"{RI}url"):
+        url, name = links.resource(walk.page, target)
+        links.append(walk, escape.text(name), url)
+        return
+    name = parameter(element, "name", "filename", "url")
+    links.append(walk, escape.text(name), name if "://" in name else "")
+
+
+def _diagram(walk: Walk, element: etree._Element) -> None:
+    """A drawing whose content is an attachment: its name is all the page itself knows."""
+    text = body_text(element)
+    if text and text.strip():
+        code_block(walk, text, "xml" if text.lstrip().startswith("<") else "")
+        return
+    walk.lost(element.get(f"{AC}name") or "")
+    name = parameter(element, "diagramDisplayName", "diagramName", "displayName", "name", "filename")
+    walk.text(f"Diagram: {name}" if name else "")
+
+
+def _math(walk: Walk, element: etree._Element) -> None:
+    formula = " ".join((body_text(element) or parameter(element, "body", "")).split())
+    if formula:
+        walk.parts.append("$" + escape.code_span(formula) + "$")
+
+
+def _math_block(walk: Walk, element: etree._Element) -> None:
+    formula = (body_text(element) or parameter(element, "body", "")).strip()
+    if formula:
+        code_block(walk, formula, "math")
+
+
+def _button(walk: Walk, element: etree._Element) -> None:
+    for target in element.iter(f"{RI}page", f"{RI}url", f"{RI}attachment", f"{RI}blog-post", f"{RI}space", f"{RI}content-entity"):
+        url, name = links.resource(walk.page, target)
+        break
+    else:
+        url, name = parameter(element, "url", "link", "href"), ""
+    links.append(walk, escape.text(parameter(element, "title", "text", "label") or name), url)
+
+
+def _profile(walk: Walk, element: etree._Element) -> None:
+    for user in element.iter(f"{RI}user"):
+        mention(walk, user)
+
+
+def _dropped(walk: Walk, element: etree._Element) -> None:
+    """Navigation and ornaments: nothing of the page's own text."""
+
+
+_NAVIGATION = """toc toc-zone-nav children pagetree pagetreesearch recently-updated recently-updated-dashboard livesearch search listlabels
+related-labels popular-labels recently-used-labels navmap contentbylabel content-by-label content-by-user blog-posts change-history
+contributors contributors-summary favpages spaces space-details space-attachments attachments spacejump create-from-template
+create-space-button profile-picture userlister network global-reports index content-tree tasks-report-macro scroll-pagebreak
+scroll-exportbutton scroll-bookmark scroll-pagetitle scroll-tablelayout loremipsum wordpress-sync-info wordpress-metadata breadcrumbs
+space-index recently-viewed like livesearch-macro page-index page-tree childpages children-display""".split()
+
+_GROUPS = """expand excerpt details section column toc-zone tab-pane tabs-group ui-expand ui-tabs ui-tab ui-expand-macro div span align center
+scroll-only scroll-only-inline scroll-title scroll-content-block scroll-landscape scroll-portrait scroll-ignore scroll-ignore-inline
+scroll-pdf-ignore scroll-pdf-ignore-inline scroll-pdf-only scroll-indexterm show-if hide-if table-filter table-plus auibuttongroup
+horizontal-nav-group horizontal-nav-item vertical-nav-group vertical-nav-item multiexcerpt multiexcerpt-macro
+multiexcerpt-fast-block-macro multiexcerpt-fast-inline-macro sv-translation roundrect bgcolor color highlight cloak tasklist
+table-excerpt pivot-table table-joiner chart markdown-block im deck card""".split()
+
+MACROS: dict[str, Handler] = {
+    **dict.fromkeys(_NAVIGATION, _dropped),
+    **dict.fromkeys(_GROUPS, _section),
+    **dict.fromkeys(("code", "codeblock", "code-pro", "paste-code-macro"), _code),
+    **dict.fromkeys(("noformat", "preformatted"), fenced("")),
+    **{name: fenced(name) for name in ("html", "markdown", "mermaid", "plantuml", "graphviz", "sql", "css")},
+    **dict.fromkeys(("mermaid-macro", "mermaid-diagram"), fenced("mermaid")),
+    "plantumlrender": fenced("plantuml"),
+    "info": panel("NOTE"),
+    "note": panel("IMPORTANT"),
+    "tip": panel("TIP"),
+    "warning": panel("WARNING"),
+    **dict.fromkeys(("panel", "auimessage", "alert"), panel("")),
+    **dict.fromkeys(("status", "lozenge", "status-handy"), _status),
+    "anchor": _anchor,
+    **dict.fromkeys(("jira", "jiraissues"), _jira),
+    **dict.fromkeys(("include", "excerpt-include", "multiexcerpt-include", "multiexcerpt-include-macro"), _include),
+    **dict.fromkeys(("multiexcerpt-fast-include-block-macro", "multiexcerpt-fast-include-inline-macro"), _include),
+    **dict.fromkeys("view-file viewfile viewpdf viewdoc viewxls viewppt multimedia video excel widget".split(), _file),
+    **dict.fromkeys("drawio inc-drawio drawio-sketch gliffy mermaid-cloud plantumlcloud lucidchart balsamiq".split(), _diagram),
+    **dict.fromkeys("eazy-math-inline mathinline mathjax-inline-macro latex-inline".split(), _math),
+    **dict.fromkeys("easy-math-block eazy-math-block mathblock mathjax-block-macro latex latex-formatting".split(), _math_block),
+    **dict.fromkeys(("ui-button", "auibutton", "button-hyperlink"), _button),
+    **dict.fromkeys(("profile", "user-profile", "mention"), _profile),
+}
+
+HANDLERS: dict[str, Handler] = {f"{AC}structured-macro": macro, f"{AC}macro": macro}

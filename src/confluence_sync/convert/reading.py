@@ -1,0 +1,51 @@
+"""Turns a storage-format body into an element tree: as XML where it is, through a repair of its tags where it is not."""
+
+from __future__ import annotations
+
+import re
+from html.entities import html5
+
+from lxml import etree
+
+from confluence_sync.convert.repair import repaired
+
+AC = "{ac}"
+RI = "{ri}"
+AT = "{at}"
+
+_OPEN = '<r xmlns:ac="ac" xmlns:ri="ri" xmlns:at="at">'
+_CLOSE = "</r>"
+_ENTITY = re.compile(r"<!\[CDATA\[.*?\]\]>|<!--.*?-->|&(\#\d{1,7};|\#[xX][0-9a-fA-F]{1,6};|[A-Za-z][A-Za-z0-9]{1,31};|)", re.DOTALL)
+_ILLEGAL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff\ud800-\udfff]")
+_XML_OWN = {"lt;", "gt;", "amp;", "quot;", "apos;"}
+_MARKUP = {"<": "&lt;", ">": "&gt;", "&": "&amp;"}
+
+
+def tree(body: str) -> tuple[etree._Element, bool]:
+    """The body under one root element, and whether it had to be repaired. Entities are never expanded from a document type."""
+    if _ILLEGAL.search(body) is not None:
+        body = _ILLEGAL.sub("", body)
+    try:
+        return _parsed(_entities(body)), False
+    except etree.XMLSyntaxError:
+        return _parsed(_entities(repaired(body))), True
+
+
+def _parsed(body: str) -> etree._Element:
+    parser = etree.XMLParser(resolve_entities=False, no_network=True, huge_tree=True, remove_comments=True, remove_pis=True)
+    return etree.fromstring((_OPEN + body + _CLOSE).encode(), parser)
+
+
+def _entities(body: str) -> str:
+    """HTML's named entities as characters and bare ampersands escaped; CDATA sections are left alone."""
+    return _ENTITY.sub(_entity, body) if "&" in body else body
+
+
+def _entity(match: re.Match[str]) -> str:
+    name: str | None = match.group(1)
+    if name is None or name in _XML_OWN or name.startswith("#"):
+        return match.group()
+    characters = html5.get(name, "") if name else ""
+    if not characters:
+        return "&amp;" + name
+    return "".join(_MARKUP.get(c, c) for c in characters)

@@ -1,0 +1,93 @@
+"""Balances the tags of a body that is not well-formed, so that a damaged page still converts and keeps its text."""
+
+from __future__ import annotations
+
+import re
+
+MAX_DEPTH = 100
+
+_TOKEN = re.compile(
+    r"<!\[CDATA\[(?P<cdata>.*?)(?:\]\]>|(?=</ac:plain-text-(?:link-)?body)|\Z)"
+    r"|<!--.*?-->"
+    r"|<(?P<end>/?)(?P<name>[A-Za-z_][\w:.-]*+)(?P<attributes>(?:[^<>\"']++|\"[^\"<]*+\"|'[^'<]*+')*+)>"
+    r"|<[?!][^<>]*+>"
+    r"|(?P<text>[^<]++|<)",
+    re.DOTALL,
+)
+_ATTRIBUTE = re.compile(r"([A-Za-z_][\w:.-]*)\s*=\s*(\"[^\"]*\"|'[^']*'|[^\s\"'>]+)")
+_PREFIXES = ("ac:", "ri:", "at:", "xml:")
+_VOID = {"br", "hr", "img", "col", "input", "meta", "link", "wbr", "area", "base", "embed", "source", "track"}
+_BAD_REFERENCE = re.compile(r"&(#\d+|#[xX][0-9a-fA-F]+);?")
+
+
+def repaired(body: str) -> str:
+    """The same text under tags that balance and are at most MAX_DEPTH deep. Linear in the size of the body."""
+    out: list[str] = []
+    stack: list[str] = []
+    for token in _TOKEN.finditer(body):
+        if token["text"] is not None:
+            out.append(_text(token["text"]))
+        elif token["cdata"] is not None:
+            out.append(f"<![CDATA[{token['cdata'].replace(']]>', '')}]]>")
+        elif token["name"] is not None:
+            _tag(token, out, stack)
+    out.extend(f"</{name}>" for name in reversed(stack))
+    return "".join(out)
+
+
+def _tag(token: re.Match[str], out: list[str], stack: list[str]) -> None:
+    name = _name(token["name"])
+    if token["end"]:
+        _close(name, out, stack)
+        return
+    attributes = token["attributes"]
+    empty = attributes.endswith("/") or name in _VOID
+    if len(stack) >= MAX_DEPTH and not empty:
+        return
+    out.append(f"<{name}{_attributes(attributes)}{'/' if empty else ''}>")
+    if not empty:
+        stack.append(name)
+
+
+def _close(name: str, out: list[str], stack: list[str]) -> None:
+    if name not in stack:
+        return
+    while stack:
+        top = stack.pop()
+        out.append(f"</{top}>")
+        if top == name:
+            return
+
+
+def _attributes(raw: str) -> str:
+    """Each attribute once: the first of a name counts, as HTML has it."""
+    if "=" not in raw:
+        return ""
+    seen: dict[str, str] = {}
+    for name, value in _ATTRIBUTE.findall(raw):
+        if not name.startswith("xmlns"):
+            seen.setdefault(_name(name), value.strip("\"'"))
+    return "".join(f' {name}="{_value(value)}"' for name, value in seen.items())
+
+
+def _value(value: str) -> str:
+    return _text(value).replace('"', "&quot;")
+
+
+def _name(name: str) -> str:
+    """An undeclared prefix becomes part of the name."""
+    if ":" not in name or (name.startswith(_PREFIXES) and name.count(":") == 1 and not name.endswith(":")):
+        return name
+    return name.replace(":", "-")
+
+
+def _text(text: str) -> str:
+    return _BAD_REFERENCE.sub(_reference, text).replace("<", "&lt;").replace("]]>", "]]&gt;")
+
+
+def _reference(match: re.Match[str]) -> str:
+    """A character reference that XML takes, or nothing: a page may not hold U+0000 or half a surrogate pair."""
+    digits = match.group(1)[1:]
+    code = int(digits[1:], 16) if digits[0] in "xX" else int(digits)
+    legal = code in (9, 10, 13) or 0x20 <= code <= 0xD7FF or 0xE000 <= code <= 0xFFFD or 0x10000 <= code <= 0x10FFFF
+    return f"&#{code};" if legal else ""

@@ -1,0 +1,104 @@
+"""Tables: every cell's content on one line, spans laid out, and a header row, as Markdown tables need one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from lxml import etree
+
+from confluence_sync.convert.walk import Handler, Walk
+
+MAX_COLUMNS = 200  # beyond this rows are not padded: a span of 100,000 columns is an attack or a slip
+MAX_SPAN = 1000
+
+
+def table(walk: Walk, element: etree._Element) -> None:
+    """A table, or inside another table's cell its rows as lines."""
+    walk.flush()
+    nested, walk.in_cell = walk.in_cell, True
+    rows, header = _rows(walk, element)
+    walk.in_cell = nested
+    if not any(any(row) for row in rows):
+        return
+    if nested:
+        walk.lost("table in a table cell")
+        walk.blocks.extend(" / ".join(cell for cell in row if cell) for row in rows if any(row))
+    else:
+        walk.block(_drawn(rows, header))
+
+
+def _rows(walk: Walk, element: etree._Element) -> tuple[list[list[str]], bool]:
+    """The cells' text row by row, and whether the first row is a header."""
+    rows: list[list[str]] = []
+    header = False
+    hanging: dict[int, tuple[int, str]] = {}  # column -> rows still to fill, text: what spans down from above
+    for position, row in enumerate(_row_elements(walk, element)):
+        cells = [cell for cell in row if cell.tag in ("td", "th")]
+        if position == 0:
+            header = bool(cells) and all(cell.tag == "th" for cell in cells)
+        rows.append(_row(walk, cells, hanging, plain=position == 0 and header))
+    return rows, header
+
+
+def _row_elements(walk: Walk, element: etree._Element) -> Iterator[etree._Element]:
+    """The rows of this table, not of tables inside its cells; captions and stray text become paragraphs before it."""
+    for child in element:
+        if child.tag == "tr":
+            yield child
+        elif child.tag in ("thead", "tbody", "tfoot"):
+            yield from _row_elements(walk, child)
+        elif child.tag not in ("colgroup", "col"):
+            walk.visit(child)
+            walk.flush()
+        if child.tail and not child.tail.isspace():
+            walk.text(child.tail)
+            walk.flush()
+
+
+def _row(walk: Walk, cells: list[etree._Element], hanging: dict[int, tuple[int, str]], plain: bool) -> list[str]:
+    row: list[str] = []
+    for cell in cells:
+        _fill(row, hanging)
+        text = cell_text(walk, cell)
+        if cell.tag == "th" and not plain and text and not text.startswith("**") and "<br>" not in text:
+            text = f"**{text}**"
+        down, across = _span(cell, "rowspan"), min(_span(cell, "colspan"), MAX_COLUMNS)
+        for column in range(len(row), len(row) + across):
+            shown = text if column == len(row) else ""
+            if down > 1:
+                hanging[column] = (down - 1, shown)
+        row.extend([text] + [""] * (across - 1))
+    _fill(row, hanging)
+    return row
+
+
+def _fill(row: list[str], hanging: dict[int, tuple[int, str]]) -> None:
+    """Takes over cells that span down from rows above: their text stands in every row it belongs to."""
+    while len(row) in hanging:
+        left, text = hanging.pop(len(row))
+        if left > 1:
+            hanging[len(row)] = (left - 1, text)
+        row.append(text)
+
+
+def _span(cell: etree._Element, name: str) -> int:
+    value = cell.get(name, "1").strip()
+    return max(1, min(int(value), MAX_SPAN)) if value.isdecimal() and len(value) < 9 else 1
+
+
+def cell_text(walk: Walk, cell: etree._Element) -> str:
+    """A cell's blocks on one line, <br> between them: the only sign that Markdown tables have for a second line."""
+    lines = "\n".join(walk.collected(cell)).replace("|", "\\|").split("\n")
+    return "<br>".join(line.rstrip() for line in lines if line.strip())
+
+
+def _drawn(rows: list[list[str]], header: bool) -> str:
+    width = min(max(map(len, rows)), MAX_COLUMNS)
+    if not header:
+        rows = [[""] * width, *rows]
+    lines = ["| " + " | ".join(row + [""] * (width - len(row))) + " |" for row in rows]
+    lines.insert(1, "|" + " --- |" * width)
+    return "\n".join(lines)
+
+
+HANDLERS: dict[str, Handler] = {"table": table}

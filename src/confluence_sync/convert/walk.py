@@ -1,0 +1,104 @@
+"""Walks a page's element tree once, in reading order, and collects its Markdown blocks."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping
+
+from lxml import etree
+
+from confluence_sync.convert import escape
+from confluence_sync.model import Page
+
+MAX_DEPTH = 100  # deeper markup is read as plain text: no real page comes near, and the walk is recursive
+
+Handler = Callable[["Walk", etree._Element], None]
+
+
+class Walk:
+    """One page being converted: finished `blocks`, and the inline pieces of the paragraph in the making."""
+
+    __slots__ = ("blocks", "degraded", "depth", "handlers", "in_cell", "levels", "page", "parts", "users")
+
+    def __init__(self, page: Page, users: Mapping[str, str], handlers: Mapping[str, Handler]) -> None:
+        self.page = page
+        self.users = users
+        self.handlers = handlers
+        self.degraded: Counter[str] = Counter()
+        self.blocks: list[str] = []
+        self.parts: list[str] = []
+        self.levels: list[list[str]] = [self.parts]
+        self.depth = 0
+        self.in_cell = False
+
+    def flow(self, element: etree._Element) -> None:
+        """The content of an element: its text and its children, each through its handler."""
+        if self.depth >= MAX_DEPTH:
+            self.degraded["deep nesting"] += 1
+            self.text(" ".join(element.itertext()))
+            return
+        self.depth += 1
+        if element.text:
+            self.text(element.text)
+        handlers = self.handlers
+        for child in element:
+            handlers.get(child.tag, foreign)(self, child)
+            if child.tail:
+                self.text(child.tail)
+        self.depth -= 1
+
+    def visit(self, element: etree._Element) -> None:
+        """One element through its handler, without the text that follows it."""
+        self.handlers.get(str(element.tag), foreign)(self, element)
+
+    def text(self, raw: str) -> None:
+        self.parts.append(escape.text(raw))
+
+    def flush(self) -> None:
+        """Ends the paragraph in the making, also that of every inline element still open around it."""
+        for parts in self.levels:
+            if parts:
+                block = escape.paragraph("".join(parts))
+                parts.clear()
+                if block:
+                    self.blocks.append(block)
+
+    def block(self, block: str) -> None:
+        """Adds a finished block after the paragraph in the making."""
+        self.flush()
+        self.blocks.append(block)
+
+    def inline(self, element: etree._Element) -> str:
+        """The inline content of an element; blocks found inside go to the page on the way."""
+        outer = self.parts
+        self.parts = []
+        self.levels.append(self.parts)
+        self.flow(element)
+        inner = "".join(self.levels.pop())
+        self.parts = outer
+        return inner
+
+    def apart(self, act: Callable[[], None]) -> list[str]:
+        """The blocks that `act` makes, apart from those of the page: what it stands in goes on afterwards."""
+        saved = (self.blocks, self.parts, self.levels)
+        self.blocks, self.parts = [], []
+        self.levels = [self.parts]
+        act()
+        self.flush()
+        inner = self.blocks
+        self.blocks, self.parts, self.levels = saved
+        return inner
+
+    def collected(self, element: etree._Element) -> list[str]:
+        """The blocks inside an element, apart from those of the page."""
+        return self.apart(lambda: self.flow(element))
+
+    def lost(self, name: str) -> None:
+        """Counts something that could not be converted fully."""
+        self.degraded[name] += 1
+
+
+def foreign(walk: Walk, element: etree._Element) -> None:
+    """Unknown elements keep their text; a namespace on a known one (a pasted MathML or SVG) is ignored."""
+    local = str(element.tag).rpartition("}")[2]
+    walk.handlers.get(local, Walk.flow)(walk, element)
