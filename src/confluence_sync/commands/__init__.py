@@ -1,0 +1,1 @@
+"""One file a verb: add_options(parser) and run(options) -> exit code."""

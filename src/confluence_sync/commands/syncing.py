@@ -1,0 +1,73 @@
+"""`confluence-sync sync`: one run."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+
+from confluence_sync.commands.common import add_run_options, progress_for, settings_for, wanted_for
+from confluence_sync.errors import ConfluenceSyncError
+from confluence_sync.report import Report
+
+log = logging.getLogger(__name__)
+
+TERMINATION_MESSAGE = Path("/dev/termination-log")
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    from confluence_sync.config_text import help_text
+
+    parser.epilog = f"{help_text()}\n\n{parser.epilog}"
+    add_run_options(parser)
+    parser.add_argument("--adopt", action="store_true", help="take over a collection that another program filled: its chunks are replaced")
+    parser.add_argument("--report", type=Path, metavar="FILE", help="write what happened as JSON")
+
+
+def run(options: argparse.Namespace) -> int:
+    settings = settings_for(options)
+    from confluence_sync.run import Means
+    from confluence_sync.sync import run as run_once
+
+    progress = progress_for(settings)
+    try:
+        report = run_once(settings, wanted_for(options, settings), Means(progress=progress, adopt=options.adopt))
+    except ConfluenceSyncError as error:
+        _leave(Report(started=_now(), exit=error.exit_code, error=str(error)), options.report)
+        raise
+    finally:
+        progress.close()
+    _leave(report, options.report)
+    return _tell(report)
+
+
+def _tell(report: Report) -> int:
+    for space in report.spaces:
+        for page in space.failed[:20]:
+            log.error("page %s (%s) failed: %s", page.page_id, page.title, page.why)
+        if space.degraded:
+            named = ", ".join(f"{name} {count}" for name, count in space.degraded.most_common(8))
+            log.info("%s: not converted fully: %s", space.key, named)
+        if space.error:
+            log.error("%s", space.error)
+    for held in report.held:
+        log.error("held back: %s (%d pages)", held.why, held.count)
+    print(report.summary(), file=sys.stderr if report.exit else sys.stdout)
+    return report.exit
+
+
+def _leave(report: Report, file: Path | None) -> None:
+    """The report as a file, and its summary where Kubernetes looks for a container's last words."""
+    if file:
+        file.write_text(report.as_json() + "\n", encoding="utf-8")
+    if TERMINATION_MESSAGE.exists():
+        try:
+            TERMINATION_MESSAGE.write_text(report.summary()[:4000], encoding="utf-8")
+        except OSError as error:
+            log.debug("no termination message: %s", error)
+
+
+def _now() -> str:
+    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

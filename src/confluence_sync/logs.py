@@ -1,0 +1,44 @@
+"""Log lines as text or JSON on standard error, with control characters of foreign titles taken out."""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+import sys
+from datetime import UTC, datetime
+
+CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+
+
+def shown(text: str) -> str:
+    """`text` as it may go to a terminal: a page title must not move the cursor or change colours."""
+    return CONTROL.sub("\ufffd", text)
+
+
+class TextLines(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        level = "" if record.levelno == logging.INFO else f"{record.levelname.lower()}: "
+        return level + shown(_with_traceback(self, record))
+
+
+class JsonLines(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        when = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        line = {"time": when, "level": record.levelname.lower(), "message": shown(_with_traceback(self, record)), "logger": record.name}
+        return json.dumps(line, ensure_ascii=False)
+
+
+def set_up(log_format: str, level: str) -> None:
+    """Sends this program's log to standard error; libraries are heard from warnings on."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(JsonLines() if log_format == "json" else TextLines())
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(logging.WARNING)
+    logging.getLogger("confluence_sync").setLevel(level.upper())
+
+
+def _with_traceback(formatter: logging.Formatter, record: logging.LogRecord) -> str:
+    message = record.getMessage()
+    return f"{message}\n{formatter.formatException(record.exc_info)}" if record.exc_info else message
