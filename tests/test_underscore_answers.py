@@ -1,5 +1,6 @@
 """What the underscore adapter makes of servers that refuse, conflict, want a key or are not there at all."""
 
+import socket
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import replace
@@ -10,6 +11,7 @@ from confluence_sync.config import Settings
 from confluence_sync.errors import BadAnswer, NotAllowed, Rejected, ServerFailed, SettingsError
 from confluence_sync.http import Patience
 from confluence_sync.settings_kinds import Secret
+from confluence_sync.stores import remote
 from confluence_sync.stores.base import Feature
 from confluence_sync.stores.underscore import UnderscoreBackend, open_backend
 from tests.store_contract import chunk
@@ -89,15 +91,14 @@ def test_a_proxy_page_is_told_as_such(api: StubApi, opened: Opened) -> None:
         backend.open("c").identity()
 
 
-def test_a_server_that_is_down_is_told_with_its_address() -> None:
+def test_a_server_that_is_down_is_told_with_its_address(monkeypatch: pytest.MonkeyPatch) -> None:
     """A refused connection names the address and exits with 5."""
-    with stub_api() as api:
-        backend = open_backend(Settings(vector_api_base_url=api.url))
-        store = backend.open("c")
-    backend.link.patience = Patience(tries=1)
-    with pytest.raises(ServerFailed, match=api.url):
-        store.write([chunk("1", "text")])
-    backend.close()
+    monkeypatch.setattr(remote, "PATIENCE", Patience(tries=1))
+    with socket.socket() as nobody:
+        nobody.bind(("127.0.0.1", 0))
+        address = f"http://127.0.0.1:{nobody.getsockname()[1]}"
+        with pytest.raises(ServerFailed, match=address):
+            open_backend(Settings(vector_api_base_url=address))
 
 
 def test_an_address_is_needed() -> None:

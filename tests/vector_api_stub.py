@@ -117,6 +117,7 @@ def stub_api(**options: object) -> Iterator[StubApi]:
 def _handler(api: StubApi) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
+        disable_nagle_algorithm = True
 
         def reply(self) -> None:
             raw = self.rfile.read(int(self.headers.get("content-length") or 0))

@@ -1,0 +1,135 @@
+"""Boots an installed server, stops it, kills it, starts it again on the same data, and tells what it cost."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import time
+import urllib.error
+import urllib.request
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import yaml
+
+from tests.integration.llama_servers.install import installed
+from tests.integration.llama_servers.recipes import RECIPES, Recipe, run_config
+
+STAND_INS = Path(__file__).parent / "stand_ins"
+SECONDS_TO_BOOT = 180
+
+
+class DidNotStart(Exception):
+    """The server ended or stayed silent; the message has the end of its log."""
+
+
+@dataclass
+class LlamaServer:
+    """One server with its data in `state`. Only the process started here is ever signalled."""
+
+    version: str
+    state: Path
+    provider: str = "faiss"
+    port: int = 0
+    process: subprocess.Popen[bytes] | None = None
+    spent: float = 0.0
+    _place: Path = field(default_factory=Path)
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def recipe(self) -> Recipe:
+        return RECIPES[self.version]
+
+    def start(self) -> LlamaServer:
+        """Returns when the server answers /v1/health; the port stays the same over restarts."""
+        self._place = installed(self.recipe)
+        self.port = self.port or _free_port()
+        (self.state / "cwd" / "all-MiniLM-L6-v2").mkdir(parents=True, exist_ok=True)
+        (self.state / "home").mkdir(exist_ok=True)
+        config = self.state / "run.yaml"
+        config.write_text(yaml.safe_dump(run_config(self.recipe, self.state, self.provider)))
+        words = [word.format(config=config, port=self.port) for word in self.recipe.command]
+        with (self.state / "server.log").open("ab") as log:
+            self.process = subprocess.Popen(
+                [self._place / "bin" / words[0], *words[1:]],
+                env=self._environment(), cwd=self.state / "cwd", stdout=log, stderr=log, start_new_session=True,
+            )  # fmt: skip
+        self._await_health()
+        return self
+
+    def stop(self, how: signal.Signals = signal.SIGTERM) -> None:
+        """Ends the server; SIGKILL is a crash."""
+        if self.process is None:
+            return
+        self.spent += self._used()
+        self.process.send_signal(how)
+        try:
+            self.process.wait(20)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+        self.process = None
+
+    def restart(self, how: signal.Signals = signal.SIGTERM) -> None:
+        """Stops and starts again on the same data and port."""
+        self.stop(how)
+        self.start()
+
+    def cpu_seconds(self) -> float:
+        """User and system time of every process of this server so far."""
+        return self.spent + (self._used() if self.process else 0.0)
+
+    def embedded(self) -> int:
+        """How many texts the server's model has embedded so far."""
+        log = self.state / "embedded"
+        return log.stat().st_size if log.exists() else 0
+
+    def log(self, lines: int = 30) -> str:
+        return "\n".join((self.state / "server.log").read_text(errors="replace").splitlines()[-lines:])
+
+    def _used(self) -> float:
+        assert self.process is not None
+        numbers = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
+        return sum(map(int, numbers[11:15])) / os.sysconf("SC_CLK_TCK")
+
+    def _environment(self) -> dict[str, str]:
+        kept = {name: os.environ[name] for name in ("PATH", "LANG", "TMPDIR") if name in os.environ}
+        offline = {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false", "OPENBLAS_NUM_THREADS": "1"}
+        ours = {
+            "HOME": str(self.state / "home"),
+            "PYTHONPATH": str(STAND_INS),
+            "TIKTOKEN_CACHE_DIR": str(self._place / "tiktoken"),
+            "EMBEDDED_LOG": str(self.state / "embedded"),
+        }
+        return {**kept, **offline, **ours}
+
+    def _await_health(self) -> None:
+        deadline = time.monotonic() + SECONDS_TO_BOOT
+        while time.monotonic() < deadline:
+            if self.process is None or self.process.poll() is not None:
+                raise DidNotStart(f"{self.version} ended while starting:\n{self.log()}")
+            try:
+                with urllib.request.urlopen(f"{self.url}/v1/health", timeout=5):
+                    return
+            except (urllib.error.URLError, OSError):
+                time.sleep(0.2)
+        raise DidNotStart(f"{self.version} did not answer within {SECONDS_TO_BOOT} s:\n{self.log()}")
+
+    def forget(self) -> None:
+        """Stops and removes the data: an empty server next time, as a pod with an emptyDir."""
+        self.stop(signal.SIGKILL)
+        for item in self.state.iterdir():
+            shutil.rmtree(item) if item.is_dir() else item.unlink()
+
+
+def _free_port() -> int:
+    with socket.socket() as any_port:
+        any_port.bind(("127.0.0.1", 0))
+        number: int = any_port.getsockname()[1]
+        return number
