@@ -21,10 +21,18 @@ JOURNAL = {"document_id": "p-2", "text": "The journal fills the disk; vacuum it.
 FRENCH = {"document_id": "é/2?", "text": "L’imprimante est hors ligne : relancez le service.", "metadata": {"page_id": "1", "titre": "Été"}}
 
 
-@pytest.fixture
-def api(tmp_path: Path) -> Iterator[httpx.Client]:
-    with serve_vector_api(tmp_path) as base, httpx.Client(base_url=base, timeout=20) as client:
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
+    with serve_vector_api(tmp_path_factory.mktemp("api")) as base, httpx.Client(base_url=base, timeout=20) as client:
         yield client
+
+
+@pytest.fixture
+def api(shared: httpx.Client) -> Iterator[httpx.Client]:
+    """A server without collections."""
+    yield shared
+    for collection in shared.get(f"{BASE}/collections").json()["collections"]:
+        assert shared.delete(f"{BASE}/collections/{collection['collection_id']}").status_code == 200
 
 
 @pytest.fixture
