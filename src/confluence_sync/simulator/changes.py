@@ -37,6 +37,13 @@ class Changes:
         """Replaces the page's storage body."""
         self._raised(content_id, body=Held({"storage": body}))
 
+    def replace_text(self, content_id: str, old: str, new: str) -> None:
+        """Edits the page where its storage body says `old`; raises ValueError where it does not."""
+        body = self.body(content_id)
+        if old not in body:
+            raise ValueError(f"page {content_id} does not say {old[:60]!r}")
+        self.edit(content_id, body.replace(old, new, 1))
+
     def body(self, content_id: str) -> str:
         """The page's storage body as it is now."""
         with self.lock:
@@ -155,6 +162,7 @@ OPS: Mapping[str, Callable[[Changes, str, Mapping[str, object]], object]] = {
     "restrict": lambda changes, page, op: changes.restrict(page),
     "unrestrict": lambda changes, page, op: changes.restrict(page, False),
     "edit": lambda changes, page, op: changes.edit(page, str(op["body"])),
+    "replace": lambda changes, page, op: changes.replace_text(page, str(op["old"]), str(op["new"])),
     "rename": lambda changes, page, op: changes.rename(page, str(op["title"])),
     "move": lambda changes, page, op: changes.move(page, str(op.get("parent", ""))),
     "move_space": lambda changes, page, op: changes.move_space(page, str(op["space"])),

@@ -3,7 +3,7 @@
 A file holds several pages. One begins with
     === ID < PARENT | Title | label, label | vN CREATED UPDATED author [status]
 and goes on in storage format, for which there are a few shorthands: headings with #, lists with - and 1., tables with |, tasks
-with [ ] and [x], code between ``` fences, `code`, **strong**, [[Page title|text]], {@person}, {!STATUS colour}, and
+with [ ] and [x], entries of the alert catalogue with (alert), code between ``` fences, `code`, **strong**, [[Page title|text]], {@person}, {!STATUS colour}, and
 macros with a body between (!name key=value) and (!). A block that begins with < is taken as it stands.
 """
 
@@ -26,6 +26,11 @@ PEOPLE = {
 }
 SPACE = {"id": 724500001, "key": "KNOWN", "name": "Known Issues", "type": "global", "status": "current"}
 HEAD = re.compile(r"^=== (\d+) < (\d*) \| (.+?) \| (.*?) \| v(\d+) (\S+) (\S+) (\w+) ?(\w*)$", re.MULTILINE)
+HEARS = {
+    "page": "the person on call, by telephone",
+    "ticket": "the owning team, as a ticket in the morning",
+    "info": "nobody; shown on the dashboard",
+}
 Page = dict[str, object]
 
 
@@ -97,6 +102,8 @@ def block(text: str) -> str:
     if first.startswith("#"):
         level = len(first) - len(first.lstrip("#"))
         return f"<h{level}>{inline(first[level:].strip())}</h{level}>"
+    if first.startswith("(alert) "):
+        return "".join(alert(line) for line in text.split("\n"))
     if first.startswith("|"):
         return table(text.split("\n"))
     if re.match(r"\[[ x]\] ", first):
@@ -114,6 +121,26 @@ def macro(line: str) -> str:
     given = [part.partition("=") for part in rest.split("; ") if part]
     parameters = "".join(f'<ac:parameter ac:name="{key}">{value}</ac:parameter>' for key, _, value in given)
     return f'<ac:structured-macro ac:name="{name}">{parameters}<ac:rich-text-body>'
+
+
+def alert(line: str) -> str:
+    """One entry of the alert catalogue: (alert) name ; severity ; for ; expression ; meaning ; first step ; page with the cure."""
+    name, severity, lasting, expression, meaning, step, cure = line.removeprefix("(alert) ").split(" ; ")
+    colour = {"page": "Red", "ticket": "Yellow", "info": "Blue"}[severity]
+    where = f"[[{cure}]]" if cure != "-" else "no page yet; write one when it fires twice"
+    return "".join(
+        [
+            f'<h3><ac:structured-macro ac:name="anchor"><ac:parameter ac:name="">{name}</ac:parameter></ac:structured-macro>{name}</h3>',
+            inline(f"<p>{{!{severity.upper()} {colour}}} {meaning}</p>"),
+            code("text", expression),
+            table(
+                [
+                    "| Must hold for | Who hears of it | First step | Page with the cure |",
+                    f"| {lasting} | {HEARS[severity]} | {step} | {where} |",
+                ]
+            ),
+        ]
+    )
 
 
 def table(lines: list[str]) -> str:
