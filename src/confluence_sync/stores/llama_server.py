@@ -6,13 +6,23 @@ import re
 from dataclasses import dataclass
 
 from confluence_sync.config import Settings
-from confluence_sync.errors import BadAnswer, Gone, NotAllowed, NotFound, Rejected, SettingsError
+from confluence_sync.errors import BadAnswer, Gone, NotAllowed, NotFound, Rejected, ServerFailed, SettingsError
 from confluence_sync.http import Link
 from confluence_sync.jsonvalue import JsonObject, as_object, child, objects, text
+from confluence_sync.stores.remote import Routes, plain_route, routes_from
 
 NOT_SERVED = (NotFound, Gone, Rejected, NotAllowed, BadAnswer)
-Routes = frozenset[tuple[str, str]]
 OPENAI = ("/v1", "/v1/openai/v1")
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """One question and its answer: `said` is the server's refusal in words, "" for JSON."""
+
+    path: str
+    status: int
+    said: str
+    answer: JsonObject
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +42,7 @@ class LlamaServer:
     version: str
     models: tuple[Model, ...]
     providers: tuple[str, ...]
+    seen: tuple[Seen, ...] = ()
 
     def serves(self, method: str, path: str) -> bool:
         """Whether the route is there; parameters count as equal whatever their name."""
@@ -64,37 +75,43 @@ class LlamaServer:
 
 
 def look(link: Link) -> LlamaServer:
-    """Five GETs. What a server does not serve or does not show to this key counts as absent; a server that is down raises."""
-    routes = routes_from(_asked(link, "/openapi.json")) or _inspected(_asked(link, "/v1/inspect/routes")) or _tried(link)
-    version = _asked(link, "/v1/version").get("version")
-    models = _models(_asked(link, "/v1/models"))
-    return LlamaServer(routes, version if isinstance(version, str) else "", models, _providers(_asked(link, "/v1/providers")))
+    """A few GETs. What a server does not serve or does not show to this key counts as absent; a server that is down raises."""
+    seen = [ask(link, "/openapi.json")]
+    routes = routes_from(seen[0].answer)
+    if not routes:
+        seen.append(ask(link, "/v1/inspect/routes"))
+        routes = _inspected(seen[-1].answer)
+    if not routes:
+        seen += [ask(link, "/v1/vector_stores"), ask(link, "/v1/files")]
+        routes = _tried(seen[-2:])
+    about = [ask(link, path) for path in ("/v1/version", "/v1/models", "/v1/providers")] if _is_llama(routes) else []
+    version, models, providers = (one.answer for one in about) if about else ({}, {}, {})
+    said = version.get("version")
+    return LlamaServer(routes, said if isinstance(said, str) else "", _models(models), _providers(providers), (*seen, *about))
 
 
-def _asked(link: Link, path: str) -> JsonObject:
+def ask(link: Link, path: str) -> Seen:
+    """A GET whose refusal is an answer, too; raises only when the server is down or gives out."""
     try:
-        return as_object(link.get(path), path)
-    except NOT_SERVED:
-        return {}
+        return Seen(path, 200, "", as_object(link.get(path), path))
+    except NOT_SERVED as refusal:
+        return Seen(path, refusal.status, str(refusal), {})
 
 
-def routes_from(openapi: JsonObject) -> Routes:
-    """The (METHOD, path) pairs of an OpenAPI document, every path parameter written as {}."""
-    paths = child(openapi, "paths", "openapi.json")
-    named = {path: as_object(item, f"openapi.json.paths.{path}") for path, item in paths.items()}
-    return frozenset((method.upper(), re.sub(r"\{[^}]*\}", "{}", path)) for path, item in named.items() for method in item)
+def _is_llama(routes: Routes) -> bool:
+    return any(path.startswith(("/v1/vector-", "/v1/vector_stores", "/v1/openai/v1/vector_stores")) for _, path in routes)
 
 
 def _inspected(answer: JsonObject) -> Routes:
     if "data" not in answer:
         return frozenset()
     rows = objects(answer, "data", "inspect/routes")
-    return frozenset((text(row, "method", "route"), re.sub(r"\{[^}]*\}", "{}", text(row, "route", "route"))) for row in rows)
+    return frozenset((text(row, "method", "route"), plain_route(text(row, "route", "route"))) for row in rows)
 
 
-def _tried(link: Link) -> Routes:
-    """A server that lists no routes (OpenAI's own) is asked for its stores and files."""
-    if "data" in _asked(link, "/v1/vector_stores") and "data" in _asked(link, "/v1/files"):
+def _tried(seen: list[Seen]) -> Routes:
+    """A server that lists no routes (OpenAI's own) shows them by answering."""
+    if all("data" in one.answer for one in seen):
         return frozenset((method, f"/v1/{what}") for method in ("GET", "POST") for what in ("vector_stores", "files", "embeddings"))
     return frozenset()
 
@@ -121,11 +138,11 @@ def _providers(answer: JsonObject) -> tuple[str, ...]:
 def choose_model(server: LlamaServer, settings: Settings) -> Model:
     """The model of EMBEDDING_MODEL_ID, by its whole id, its provider's name or its last part; the server's first one when not set.
 
-    Raises SettingsError with the list when the server has none or another.
+    Raises ServerFailed when it has none yet, SettingsError with the list when it has others.
     """
     wanted = settings.embedding_model_id
     if not server.models:
-        raise SettingsError("the server is up but has no embedding model yet; wait until it has loaded one, or register one")
+        raise ServerFailed("the server is up but has no embedding model; wait until it has loaded one, or register one", sent=False)
     if not wanted:
         return server.models[0]
     for model in server.models:

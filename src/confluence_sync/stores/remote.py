@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -10,9 +11,11 @@ from dataclasses import replace
 from confluence_sync.config import Settings
 from confluence_sync.errors import ConfluenceSyncError, Rejected
 from confluence_sync.http import MEGABYTE, Link, Patience
+from confluence_sync.jsonvalue import JsonObject, as_object, child
 from confluence_sync.model import Chunk, MetadataValue
 from confluence_sync.wires import HttpxWire
 
+Routes = frozenset[tuple[str, str]]
 REFUSED_AT_MOST = 10  # with more than these the server refuses everything, and asking chunk by chunk would take all night
 PATIENCE = Patience(tries=4, first_wait=0.5, longest_wait=30.0, timeout=120.0)
 
@@ -23,6 +26,17 @@ def link_to(base: str, settings: Settings, *, connections: int = 8) -> Link:
     headers = {"accept": "application/json", **({"authorization": f"Bearer {key}"} if key else {})}
     wire = HttpxWire(settings.conf_ca_bundle, connections, tls=base.startswith("https:"))
     return Link(base, wire, headers, (key,) if key else (), PATIENCE)
+
+
+def routes_from(openapi: JsonObject) -> Routes:
+    """The (METHOD, path) pairs of an OpenAPI document, every path parameter written as {}; empty when it is none."""
+    paths = child(openapi, "paths", "openapi.json")
+    named = {path: as_object(item, f"openapi.json.paths.{path}") for path, item in paths.items()}
+    return frozenset((method.upper(), plain_route(path)) for path, item in named.items() for method in item)
+
+
+def plain_route(path: str) -> str:
+    return re.sub(r"\{[^}]*\}", "{}", path)
 
 
 @contextmanager

@@ -14,7 +14,7 @@ from confluence_sync.http import Link
 from confluence_sync.jsonvalue import JsonObject, as_object, child, objects, text
 from confluence_sync.model import EVERYTHING, Chunk, Filter, Hit, MetadataValue, Stored, batched, metadata_from
 from confluence_sync.stores.base import Feature, Identity
-from confluence_sync.stores.remote import closed_on_failure, link_to, write_in_batches
+from confluence_sync.stores.remote import Routes, closed_on_failure, link_to, routes_from, write_in_batches
 
 ROOT = "/v1/vector_io"
 MOST_DOCUMENTS = 512
@@ -24,17 +24,11 @@ FULL = LEGACY | Feature.DELETE | Feature.LIST | Feature.RETAG  # RETAG: this API
 LEGACY_MODEL = "all-MiniLM-L6-v2"  # what the first programs sent; servers of their time require the field
 
 
-def features_from(routes: frozenset[tuple[str, str]]) -> Feature:
+def features_from(routes: Routes) -> Feature:
     """What a server with these (METHOD, path) pairs can do; one that cannot both list and delete counts as a legacy one."""
     lists = ("GET", f"{ROOT}/documents") in routes
     deletes = ("POST", f"{ROOT}/documents/delete") in routes
     return FULL if lists and deletes else LEGACY
-
-
-def routes_of(openapi: JsonObject) -> frozenset[tuple[str, str]]:
-    """The (METHOD, path) pairs of an OpenAPI document; parameters keep their names in braces."""
-    paths = child(openapi, "paths", "openapi.json")
-    return frozenset((method.upper(), path) for path, item in paths.items() for method in as_object(item, f"openapi.json.paths.{path}"))
 
 
 @dataclass
@@ -167,7 +161,7 @@ def open_backend(settings: Settings) -> UnderscoreBackend:
 
 def _features(link: Link) -> Feature:
     try:
-        return features_from(routes_of(as_object(link.get("/openapi.json"), "openapi.json")))
+        return features_from(routes_from(as_object(link.get("/openapi.json"), "openapi.json")))
     except (NotFound, BadAnswer):
         return LEGACY
 

@@ -41,3 +41,11 @@ VARIANTS = (
     Variant("milvus", "confluence_sync.stores.milvus", "milvus"),
     Variant("open-webui", "confluence_sync.stores.open_webui"),
 )
+
+
+def variant_named(name: str) -> Variant:
+    """Raises SettingsError for a name that is in no variant."""
+    for variant in VARIANTS:
+        if variant.name == name:
+            return variant
+    raise SettingsError(f"VECTOR_BACKEND={name!r} is unknown; there are {', '.join(variant.name for variant in VARIANTS)}")
