@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import kubernetes_validate
@@ -24,8 +26,13 @@ def documents(file: Path) -> list[dict]:
 
 def check_strictly(thing: dict) -> None:
     """Raises for a misspelt field or a wrong type, on the lowest platform we name and on the newest one known."""
+    _check(json.dumps(thing))
+
+
+@cache  # overlays share most of their objects, and each check costs a tenth of a second
+def _check(thing: str) -> None:
     for version in (LOWEST, NEWEST):
-        kubernetes_validate.validate(thing, version, strict=True)
+        kubernetes_validate.validate(json.loads(thing), version, strict=True)
 
 
 def pod_spec(thing: dict) -> dict | None:

@@ -32,7 +32,7 @@ def overlay(name: str) -> dict[tuple[str, str], dict]:
 def test_the_overlays_are_those_documented():
     """There is one overlay for each use that docs/deploy.md names."""
     text = (ROOT / "docs" / "deploy.md").read_text(encoding="utf-8")
-    assert OVERLAYS == [name for name in OVERLAYS if f"openshift/overlays/{name}" in text]
+    assert [name for name in OVERLAYS if f"openshift/overlays/{name}" in text] == OVERLAYS
     assert len(OVERLAYS) == 8
 
 
@@ -154,7 +154,7 @@ def test_secrets_as_files_is_a_patch_that_fits(tmp_path):
 
 
 def test_argo_cd_syncs_no_job():
-    """Argo CD would run a Job again once its time to live has removed it, so the synced path has none, and drift is compared by the server."""
+    """Argo CD would run a Job again once its time to live removed it, so the synced path has none; the server compares drift."""
     (application,) = documents(OPENSHIFT / "argocd" / "application.yaml")
     source = application["spec"]["source"]
     objects = built(ROOT / source["path"])

@@ -152,7 +152,7 @@ def test_filled_files_are_valid_and_complete(file):
 
 
 def test_folder_form_starts_at_most_one_job():
-    """`oc apply -f openshift/` takes only what has no placeholders, and among that is one Job; the rest is refused by its namespace's name."""
+    """`oc apply -f openshift/` takes only what has no placeholders, one Job among it; the rest is refused by its namespace's name."""
     things = [thing for file in PLAIN for thing in documents(file)]
     unfilled = [thing for thing in things if "${" in str(thing)]
     assert all(thing["metadata"].get("namespace") == "${NAMESPACE}" for thing in unfilled)

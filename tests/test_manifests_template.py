@@ -101,7 +101,7 @@ def test_parameters_are_described():
 
 
 def test_template_has_no_misspelt_field_of_its_own():
-    """oc ignores what it does not know in a Template, so the fields are checked here; every placeholder is declared, every parameter used."""
+    """oc ignores fields it does not know, so they are checked here; every placeholder is declared, every parameter used."""
     template = load(TEXT)
     assert set(template) == {"apiVersion", "kind", "metadata", "labels", "message", "parameters", "objects"}
     assert (template["apiVersion"], template["kind"]) == ("template.openshift.io/v1", "Template")
