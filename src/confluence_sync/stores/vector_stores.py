@@ -1,0 +1,127 @@
+"""Vector stores made of files (Llama Stack from 0.2.23 on, OGX, OpenAI): one file a chunk, so that single chunks can be deleted."""
+
+from __future__ import annotations
+
+import logging
+import uuid
+from dataclasses import dataclass
+
+from confluence_sync.config import Settings
+from confluence_sync.errors import RemoteError, SettingsError
+from confluence_sync.http import Link
+from confluence_sync.jsonvalue import JsonObject, as_object, child, objects, text
+from confluence_sync.stores.base import Feature
+from confluence_sync.stores.llama_server import LlamaServer, Model, choose_model, choose_provider, look
+from confluence_sync.stores.remote import closed_on_failure, link_to
+from confluence_sync.stores.vector_stores_files import PAGE, Files
+from confluence_sync.stores.vector_stores_ledger import Ledger
+from confluence_sync.stores.vector_stores_store import FEATURES, VectorStore
+
+log = logging.getLogger(__name__)
+
+MADE_BY = "confluence-sync"
+PARALLEL = {"sqlite-vec": 4, "pgvector": 4, "milvus": 4}  # faiss loses acknowledged chunks when written in parallel; unknown ones may
+LONGEST_CHUNK = 3500  # tokens of ours that surely fit 4096 of the server's, with the mark
+
+
+@dataclass
+class VectorStoresBackend:
+    """One server. A store is found again by its name and our mark in its metadata, as names are not unique there."""
+
+    link: Link
+    server: LlamaServer
+    settings: Settings
+    ledger: Ledger
+    name: str = "vector-stores"
+    features: Feature = FEATURES
+
+    def open(self, collection: str) -> VectorStore:
+        found = [row for row in self._stores() if row.get("name") == collection and _is_ours(row)]
+        row = min(found, key=lambda one: (str(one.get("created_at")), str(one.get("id")))) if found else self._make(collection)
+        if len(found) > 1:
+            log.warning("there are %d stores named %r of ours; the oldest one, %s, is used", len(found), collection, row.get("id"))
+        about = child(row, "metadata", "vector store")
+        provider = str(about.get("provider_id") or "")
+        self._heal(row, provider)
+        files = Files(self.link, self.server.files_root, text(row, "id", "vector store"))
+        return VectorStore(files, self.ledger, self._parallel(provider), fresh=not found)
+
+    def collections(self) -> list[str]:
+        return [str(row.get("name")) for row in self._stores()]
+
+    def close(self) -> None:
+        self.ledger.close()
+        self.link.close()
+
+    def _stores(self) -> list[JsonObject]:
+        found: list[JsonObject] = []
+        while True:
+            after = [("after", text(found[-1], "id", "vector store"))] if found else []
+            answer = as_object(self.link.get(f"{self.server.files_root}/vector_stores", [("limit", str(PAGE)), *after]), "vector stores")
+            rows = objects(answer, "data", "vector stores")
+            found += rows
+            if not rows or not answer.get("has_more"):
+                return found
+
+    def _make(self, collection: str) -> JsonObject:
+        """A new store with our mark. Repeating a lost request may make two: the next run takes the older one, so both are found."""
+        payload: dict[str, object] = {"name": collection, "metadata": {"made_by": MADE_BY, "mark": uuid.uuid4().hex}}
+        if self.server.models or self.server.version:
+            model = choose_model(self.server, self.settings)
+            payload |= {"embedding_model": model.id, "embedding_dimension": model.dimension, **self._provider()}
+        made = self.link.send("POST", f"{self.server.files_root}/vector_stores", payload=payload, repeatable=False)
+        return as_object(made.json(), "vector store")
+
+    def _provider(self) -> dict[str, object]:
+        chosen = choose_provider(self.server, self.settings, self._liked())
+        return {"provider_id": chosen} if chosen else {}
+
+    def _liked(self) -> tuple[str, ...]:
+        """0.2 keeps sqlite-vec stores over a restart only with a cure, later ones lose faiss writes; measured."""
+        old = self.server.release[:2] == (0, 2)
+        return ("pgvector", "milvus", "faiss", "sqlite-vec") if old else ("pgvector", "milvus", "sqlite-vec", "faiss")
+
+    def _parallel(self, provider: str) -> int:
+        if self.server.release >= (1,) and provider == "sqlite-vec":
+            return 8
+        return PARALLEL.get(provider, 1)
+
+    def _heal(self, row: JsonObject, provider: str) -> None:
+        """After a restart 0.2.23 answers searches of sqlite-vec stores with nothing, until the store is registered under its own id."""
+        if provider != "sqlite-vec" or not self.server.serves("POST", "/v1/vector-dbs"):
+            return
+        id, model = text(row, "id", "vector store"), self._model_of(row)
+        named = {"vector_db_id": id, "provider_vector_db_id": id, "provider_id": provider}
+        payload = {**named, "embedding_model": model.id, "embedding_dimension": model.dimension}
+        self.link.send("POST", "/v1/vector-dbs", payload=payload)
+
+    def _model_of(self, row: JsonObject) -> Model:
+        try:
+            about = as_object(self.link.get(f"/v1/vector-dbs/{row.get('id')}"), "vector db")
+        except RemoteError:
+            return choose_model(self.server, self.settings)
+        named = [model for model in self.server.models if model.id == about.get("embedding_model")]
+        return named[0] if named else choose_model(self.server, self.settings)
+
+
+def open_backend(settings: Settings) -> VectorStoresBackend:
+    """Asks the server what it has. Raises SettingsError when no address is set or chunks are too large to be stored whole."""
+    base = settings.vector_api_base_url or settings.llama_base_url
+    if not base:
+        raise SettingsError("VECTOR_BACKEND=vector-stores needs LLAMA_BASE_URL or VECTOR_API_BASE_URL, the address of the server")
+    if settings.chunk_tokens > LONGEST_CHUNK:
+        raise SettingsError(
+            f"CHUNK_TOKENS={settings.chunk_tokens} is too large: vector stores cut files above 4096 tokens; set at most 3500"
+        )
+    with closed_on_failure(link_to(base, settings)) as link:
+        server = look(link)
+        if not server.files_root:
+            raise SettingsError(f"{base} serves no vector_stores and files; `confluence-sync check` shows what it has")
+        if server.version:
+            choose_model(server, settings)
+            choose_provider(server, settings, ())
+        return VectorStoresBackend(link, server, settings, Ledger(settings.state_dir / "vector-stores.db"))
+
+
+def _is_ours(row: JsonObject) -> bool:
+    return child(row, "metadata", "vector store").get("made_by") == MADE_BY

@@ -1,0 +1,71 @@
+"""Remembers in STATE_DIR which file holds which chunk, because listing a store's files costs the server minutes of CPU."""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+SCHEMA = """
+create table if not exists file (store text, chunk_id text, file_id text, content text, attached integer, primary key (store, chunk_id));
+create table if not exists fact (store text, name text, value text, primary key (store, name));
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A chunk's file. `content` is a digest of text and metadata; `attached` is False while nobody knows whether the store has it."""
+
+    file_id: str
+    content: str
+    attached: bool
+
+
+class Ledger:
+    """One SQLite file for all stores, which may be lost: then the store's own list is read once. Thread-safe."""
+
+    def __init__(self, path: Path) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._lock = threading.Lock()
+        self._db = sqlite3.connect(path, check_same_thread=False, isolation_level=None, timeout=30)
+        self._db.executescript(SCHEMA)
+
+    def held(self, store: str, chunk_ids: Iterable[str]) -> dict[str, Held]:
+        """What is known of these chunks; unknown ones are missing."""
+        found = {}
+        for chunk_id in chunk_ids:
+            rows = self._run("select file_id, content, attached from file where store = ? and chunk_id = ?", store, chunk_id)
+            if rows:
+                found[chunk_id] = Held(str(rows[0][0]), str(rows[0][1]), bool(rows[0][2]))
+        return found
+
+    def note(self, store: str, chunk_id: str, held: Held) -> None:
+        self._run("insert or replace into file values (?, ?, ?, ?, ?)", store, chunk_id, held.file_id, held.content, int(held.attached))
+
+    def forget(self, store: str, chunk_id: str) -> None:
+        self._run("delete from file where store = ? and chunk_id = ?", store, chunk_id)
+
+    def forget_store(self, store: str) -> None:
+        self._run("delete from file where store = ?", store)
+        self._run("delete from fact where store = ?", store)
+
+    def like(self, store: str, prefix: str) -> list[str]:
+        """The chunk ids that begin so."""
+        return [str(row[0]) for row in self._run("select chunk_id from file where store = ? and chunk_id glob ?", store, f"{prefix}*")]
+
+    def fact(self, store: str, name: str) -> str:
+        """What was noted of a store under that name, "" when nothing was."""
+        rows = self._run("select value from fact where store = ? and name = ?", store, name)
+        return str(rows[0][0]) if rows else ""
+
+    def note_fact(self, store: str, name: str, value: str) -> None:
+        self._run("insert or replace into fact values (?, ?, ?)", store, name, value)
+
+    def close(self) -> None:
+        self._db.close()
+
+    def _run(self, statement: str, *values: str | int) -> list[tuple[object, ...]]:
+        with self._lock:
+            return self._db.execute(statement, values).fetchall()
