@@ -163,6 +163,19 @@ class Settings:
     litellm_api_key: Secret = secret(
         "LITELLM_API_KEY", SERVE, "Key of LITELLM_API_BASE; sent as Bearer.", aliases=("LLM_API_KEY", "OPENAI_API_KEY", "MISTRAL_API_KEY")
     )
+    llm_timeout: int = whole("LLM_TIMEOUT", SERVE, "Seconds the answering model may take for the next piece of an answer.", 60, 1, 3600)
+    llm_context_tokens: int = whole("LLM_CONTEXT_TOKENS", SERVE, "Most tokens of passages and question sent to it.", 6000, 500, 10**6)
+    keep_history: bool = flag("KEEP_HISTORY", SERVE, "Conversations are kept in STATE_DIR, by session and key.", True)
+    query_log: Path | None = optional_path("QUERY_LOG", SERVE, "File that gets each question and answer as JSON lines; empty: none.")
+    rate_limit: int = whole("RATE_LIMIT", SERVE, "Requests a minute from one key or address; 0: no limit.", 120, 0, 10**6)
+    jwt_jwks_url: str = url("JWT_JWKS_URL", SERVE, "Key set of the identity provider whose tokens are accepted beside keys.")
+    jwt_issuer: str = text("JWT_ISSUER", SERVE, "Issuer those tokens must name.")
+    jwt_audience: str = text("JWT_AUDIENCE", SERVE, "Audience those tokens must name.")
+    tls_cert: Path | None = optional_path("TLS_CERT", SERVE, "PEM file: the service speaks TLS with this certificate.")
+    tls_key: Path | None = optional_path("TLS_KEY", SERVE, "PEM file with its private key.")
+    tls_client_ca: Path | None = optional_path(
+        "TLS_CLIENT_CA", SERVE, "PEM file: only clients with a certificate of this authority get in."
+    )
     pipeline_title: str = text("PIPELINE_TITLE", SERVE, "Name of the model in Open WebUI.", "Confluence")
     export_base_dir: Path | None = optional_path("EXPORT_BASE_DIR", SERVE, "Folder for `confluence-sync export`.", aliases=("DOCS_DIR",))
 
