@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from confluence_sync.config import Settings
 from confluence_sync.errors import CredentialsError, ServerFailed, SettingsError
 from confluence_sync.stores.base import Backend, Feature
-from confluence_sync.stores.llama_server import LlamaServer, Seen, look
+from confluence_sync.stores.llama_server import LlamaServer, Seen, keeps_stores, look
 from confluence_sync.stores.remote import link_to, quickly
 from confluence_sync.stores.underscore import features_from
 from confluence_sync.stores.variants import Variant, variant_named
@@ -74,13 +74,13 @@ def detect(settings: Settings) -> Detection:
     return Detection(variant_named("sqlite"), (), "no destination is named, so the embedded store in STATE_DIR is used")
 
 
-def offers(server: LlamaServer) -> tuple[str, ...]:
+def offers(server: LlamaServer, settings: Settings) -> tuple[str, ...]:
     """The variants a server can be used as, the most capable first."""
     underscore = server.serves("POST", "/v1/vector_io/documents") and server.serves("POST", "/v1/vector_io/collections")
     full = underscore and Feature.DELETE in features_from(server.routes)
     served = {
         "underscore": full,
-        "vector-stores": bool(server.files_root) and server.deletes_truly,
+        "vector-stores": bool(server.files_root) and server.deletes_truly and _keeps_stores(server, settings),
         "dash": server.serves("POST", "/v1/vector-dbs") and server.serves("POST", "/v1/vector-io/insert"),
         "rag-tool": server.serves("POST", "/v1/tool-runtime/rag-tool/insert"),
     }
@@ -92,12 +92,12 @@ def _from_server(base: str, settings: Settings) -> Detection:
     setting = "VECTOR_API_BASE_URL" if settings.vector_api_base_url else "LLAMA_BASE_URL"
     with closing(quickly(link_to(base, settings))) as link:
         server = look(link)
-    has, probes = offers(server), tuple(_probe(seen, server) for seen in server.seen)
+    has, probes = offers(server, settings), tuple(_probe(seen, server, settings) for seen in server.seen)
     if not has:
         raise _nothing_there(setting, base, server)
     forced = settings.vector_backend
     if forced != "auto" and forced not in has:
-        raise SettingsError(f"VECTOR_BACKEND={forced} is not served at {base}{_lie(forced, server)}; this server has {', '.join(has)}")
+        raise SettingsError(f"VECTOR_BACKEND={forced} is not served at {base}{_trap(forced, server)}; this server has {', '.join(has)}")
     name = has[0] if forced == "auto" else forced
     why = f"VECTOR_BACKEND={forced}, and {base} serves it" if forced != "auto" else _why(name, has, base)
     return Detection(variant_named(name), probes, why, has)
@@ -108,10 +108,18 @@ def _why(name: str, has: tuple[str, ...], base: str) -> str:
     return f"{name} is the most capable Vector API at {base}{others}"
 
 
-def _lie(forced: str, server: LlamaServer) -> str:
-    if forced == "vector-stores" and server.files_root:
+def _trap(forced: str, server: LlamaServer) -> str:
+    """Why a variant is not used although its routes are there."""
+    if forced != "vector-stores" or not server.files_root:
+        return ""
+    if not server.deletes_truly:
         return f" (Llama Stack {server.version or 'of this age'} says that it deleted a file and keeps its chunks)"
-    return ""
+    return f" (Llama Stack {server.version} forgets sqlite-vec stores when it restarts; VECTOR_DB_PROVIDER=faiss would do)"
+
+
+def _keeps_stores(server: LlamaServer, settings: Settings) -> bool:
+    wanted = settings.vector_db_provider
+    return any(keeps_stores(server, name) for name in ([wanted] if wanted else server.providers or ("",)))
 
 
 def _nothing_there(setting: str, base: str, server: LlamaServer) -> SettingsError | ServerFailed:
@@ -121,9 +129,9 @@ def _nothing_there(setting: str, base: str, server: LlamaServer) -> SettingsErro
     return SettingsError(f"{setting}: no Vector API was found at {base} ({told}); check the address, or force one with VECTOR_BACKEND")
 
 
-def _probe(seen: Seen, server: LlamaServer) -> Probe:
+def _probe(seen: Seen, server: LlamaServer, settings: Settings) -> Probe:
     meanings = {
-        "/openapi.json": f"{len(server.routes)} routes: {', '.join(offers(server)) or 'no Vector API that we know'}",
+        "/openapi.json": f"{len(server.routes)} routes: {', '.join(offers(server, settings)) or 'no Vector API that we know'}",
         "/v1/version": f"calls itself {server.version}",
         "/v1/models": f"embedding models: {', '.join(model.id for model in server.models) or 'none'}",
         "/v1/providers": f"vector providers: {', '.join(server.providers) or 'none'}",

@@ -163,4 +163,13 @@ def choose_provider(server: LlamaServer, settings: Settings, liked: tuple[str, .
         return ""
     if wanted and wanted not in server.providers:
         raise SettingsError(f"VECTOR_DB_PROVIDER={wanted!r} is not served here; this server has {', '.join(server.providers)}")
-    return wanted or next((name for name in liked if name in server.providers), server.providers[0])
+    kept = [name for name in server.providers if keeps_stores(server, name)] or list(server.providers)
+    return wanted or next((name for name in liked if name in kept), kept[0])
+
+
+def keeps_stores(server: LlamaServer, provider: str) -> bool:
+    """Whether a vector store survives a restart of the server.
+
+    0.2.23 finds nothing in its sqlite-vec stores afterwards; registering one again brings back the chunks, but neither name nor file list.
+    """
+    return provider != "sqlite-vec" or not server.serves("POST", "/v1/vector-dbs")

@@ -1,10 +1,10 @@
-"""The embedded store: one SQLite file with keyword search, no server, a page in one transaction."""
+"""The embedded store: one SQLite file, no server, keyword search and exact vector search, a page in one transaction."""
 
 from __future__ import annotations
 
 import json
+import logging
 import sqlite3
-import threading
 import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -12,55 +12,24 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from confluence_sync.config import Settings
-from confluence_sync.errors import Rejected
-from confluence_sync.model import EVERYTHING, Chunk, Filter, Hit, Metadata, Stored, metadata_from
-from confluence_sync.search_words import fts5, pairs, scaled
+from confluence_sync.embed import Embedder, Facts, Matrix, open_embedder
+from confluence_sync.embed.base import facts_from
+from confluence_sync.embed.settled import settle, vector_of, windows_of
+from confluence_sync.model import EVERYTHING, Chunk, Filter, Hit, Stored, batched, metadata_from
+from confluence_sync.search import fuse, reach
+from confluence_sync.search_words import fts5, scaled
 from confluence_sync.stores.base import Feature, Identity
-from confluence_sync.stores.sqlite_file import TABLES, connect, said_plainly, statements
+from confluence_sync.stores.sqlite_file import TABLES, Connections, said_plainly, statements
+from confluence_sync.stores.sqlite_rows import condition, row, tags
+from confluence_sync.stores.sqlite_vectors import Scored, Vectors
+
+log = logging.getLogger(__name__)
 
 ALL = Feature.UPSERT | Feature.DELETE | Feature.LIST | Feature.QUERY | Feature.RETAG
-AT_ONCE = 500
+SENSIBLE = 100_000  # chunks; beyond that a query takes longer than people like
 HEADING_COUNTS = 2.0  # a word in the title or a heading counts this many times one in the text
 
 Row = tuple[str | int | float, ...]
-
-
-@dataclass
-class Connections:
-    """The file, and one connection to it for each thread that asks."""
-
-    path: Path
-    _local: threading.local = field(default_factory=threading.local, repr=False)
-    _opened: list[sqlite3.Connection] = field(default_factory=list, repr=False)
-
-    def mine(self) -> sqlite3.Connection:
-        connection: sqlite3.Connection | None = getattr(self._local, "connection", None)
-        if connection is None:
-            connection = self._local.connection = connect(self.path)
-            self._opened.append(connection)
-        return connection
-
-    @contextmanager
-    def writing(self) -> Iterator[sqlite3.Connection]:
-        """One transaction; inside another one, a part of that."""
-        connection = self.mine()
-        if connection.in_transaction:
-            yield connection
-            return
-        with said_plainly(self.path):
-            connection.execute("BEGIN IMMEDIATE")
-            try:
-                yield connection
-                connection.execute("COMMIT")
-            except BaseException:
-                if connection.in_transaction:  # SQLite itself rolls back on a full disk
-                    connection.execute("ROLLBACK")
-                raise
-
-    def close(self) -> None:
-        while self._opened:
-            self._opened.pop().close()
-        self._local = threading.local()
 
 
 @dataclass
@@ -70,12 +39,21 @@ class SqliteStore:
     connections: Connections
     number: int
     id: str
+    facts: Facts | None = None
+    embedder: Embedder | None = None
     features: Feature = ALL
+    _vectors: Vectors | None = field(default=None, repr=False)
+
+    def __post_init__(self) -> None:
+        if self.facts:
+            path = self.connections.path
+            self._vectors = Vectors(self.number, path.with_name(f"{path.name}-{self.id}.f32"), self.facts.dimension)
 
     def write(self, chunks: Sequence[Chunk]) -> None:
         if not chunks:
             return
-        rows = [_row(chunk) for chunk in chunks]
+        rows = [row(chunk) for chunk in chunks]
+        windows = windows_of(self.embedder, self.facts, self._without_vectors(chunks))
         with self.connections.writing() as connection:
             connection.executemany(
                 f"""INSERT INTO chunks_{self.number} (id, space, page, modified, labels, metadata, heading, pairs, text)
@@ -84,13 +62,26 @@ class SqliteStore:
                     excluded.heading, excluded.pairs, excluded.text)""",
                 rows,
             )
+            if self._vectors and windows:
+                self._vectors.put(connection, windows)
+
+    def _without_vectors(self, chunks: Sequence[Chunk]) -> list[Chunk]:
+        """Those whose text is not yet embedded: after a crash a page is written again, and embedding is what costs."""
+        if not self._vectors:
+            return list(chunks)
+        n, held = self.number, set()
+        for some in batched([chunk.id for chunk in chunks], 500):
+            marks = ", ".join("?" * len(some))
+            sql = f"SELECT id, text FROM chunks_{n} JOIN vectors_{n} ON chunk = number WHERE id IN ({marks})"
+            held.update(self._read(sql, *some))
+        return [chunk for chunk in chunks if (chunk.id, chunk.text) not in held]
 
     def delete(self, chunk_ids: Sequence[str]) -> None:
         with self.connections.writing() as connection:
             connection.executemany(f"DELETE FROM chunks_{self.number} WHERE id = ?", [(chunk_id,) for chunk_id in chunk_ids])
 
     def retag(self, chunks: Sequence[Chunk]) -> None:
-        rows = [(*_tags(chunk.metadata), chunk.id) for chunk in chunks]
+        rows = [(*tags(chunk.metadata), chunk.id) for chunk in chunks]
         with self.connections.writing() as connection:
             connection.executemany(
                 f"UPDATE chunks_{self.number} SET (space, page, modified, labels, metadata, heading) = (?, ?, ?, ?, ?, ?) WHERE id = ?",
@@ -113,31 +104,55 @@ class SqliteStore:
             yield
 
     def query(self, text: str, top_k: int, where: Filter = EVERYTHING) -> list[Hit]:
-        expression = fts5(text)
-        return self._by_words(expression, top_k, where) if expression else []
+        vector = vector_of(self.embedder, self.facts, text)
+        with self.connections.reading() as connection:
+            by_words = self._by_words(connection, text, top_k if vector is None else reach(top_k), where)
+            if vector is None:
+                return self._hits(connection, [(number, scaled(score)) for number, score in by_words])
+            by_meaning = self._by_meaning(connection, vector, reach(top_k), where)
+            return self._hits(connection, fuse(by_words, by_meaning)[:top_k])
 
-    def _by_words(self, expression: str, top_k: int, where: Filter) -> list[Hit]:
-        n = self.number
-        condition, values = _condition(where)
-        among = f"AND rowid IN (SELECT number FROM chunks_{n} WHERE {condition})" if condition else ""
-        rows = self._read(
-            f"""SELECT id, -score, text, metadata FROM (
-                    SELECT rowid, bm25(words_{n}, {HEADING_COUNTS}, 1.0, 1.0) AS score FROM words_{n} WHERE words_{n} MATCH ? {among}
-                    ORDER BY score LIMIT ?) AS found JOIN chunks_{n} ON number = found.rowid ORDER BY score, number""",
-            expression,
-            *values,
-            top_k,
-        )
-        return [Hit(str(i), scaled(float(score)), str(text), metadata_from(json.loads(str(metadata)))) for i, score, text, metadata in rows]
+    def _by_words(self, connection: sqlite3.Connection, text: str, limit: int, where: Filter) -> Scored:
+        """(chunk number, BM25) with the higher the better; nothing for a question without words."""
+        expression, n = fts5(text), self.number
+        if not expression:
+            return []
+        allowed, values = condition(where)
+        among = f"AND rowid IN (SELECT number FROM chunks_{n} WHERE {allowed})" if allowed else ""
+        sql = f"""SELECT rowid, -bm25(words_{n}, {HEADING_COUNTS}, 1.0, 1.0) AS score FROM words_{n} WHERE words_{n} MATCH ? {among}
+                  ORDER BY score DESC, rowid LIMIT ?"""
+        return connection.execute(sql, (expression, *values, limit)).fetchall()
+
+    def _by_meaning(self, connection: sqlite3.Connection, vector: Matrix, limit: int, where: Filter) -> Scored:
+        if not self._vectors:
+            return []
+        wanted, values = condition(where)
+        sql = f"SELECT number FROM chunks_{self.number} WHERE {wanted}"
+        allowed = [number for (number,) in connection.execute(sql, values)] if wanted else None
+        return self._vectors.best(connection, vector, limit, allowed)
+
+    def _hits(self, connection: sqlite3.Connection, found: Scored) -> list[Hit]:
+        marks = ", ".join("?" * len(found))
+        sql = f"SELECT number, id, text, metadata FROM chunks_{self.number} WHERE number IN ({marks})"
+        rows = {number: rest for number, *rest in connection.execute(sql, [number for number, _ in found])}
+        shown = [(score, rows[number]) for number, score in found if number in rows]
+        return [Hit(chunk_id, score, text, metadata_from(json.loads(metadata))) for score, (chunk_id, text, metadata) in shown]
 
     def identity(self) -> Identity:
-        return Identity(self.id, int(self._read(f"SELECT count(*) FROM chunks_{self.number}")[0][0]))
+        count = int(self._read(f"SELECT count(*) FROM chunks_{self.number}")[0][0])
+        if count > SENSIBLE:
+            log.warning(
+                "%d chunks are more than the embedded store is good for (%d): set DATABASE_URL (pgvector) or use Milvus", count, SENSIBLE
+            )
+        return Identity(self.id, count)
 
     def drop(self) -> None:
         with self.connections.writing() as connection:
             for table in TABLES:
                 connection.execute(f"DROP TABLE IF EXISTS {table}_{self.number}")
             connection.execute("DELETE FROM collections WHERE number = ?", (self.number,))
+        if self._vectors:
+            self._vectors.file.unlink(missing_ok=True)
 
     def close(self) -> None:
         """The connections are the backend's."""
@@ -152,6 +167,7 @@ class SqliteBackend:
     """A file that holds collections; it is made, with its folder, when the first collection is opened."""
 
     path: Path
+    embedder: Embedder | None = None
     name: str = "sqlite"
     features: Feature = ALL
 
@@ -159,17 +175,27 @@ class SqliteBackend:
         self.connections = Connections(self.path)
 
     def open(self, collection: str) -> SqliteStore:
+        if self.embedder:
+            self.embedder.facts()  # may ask an endpoint, which must not happen inside the transaction
         with self.connections.writing() as connection:
-            found = connection.execute("SELECT number, id FROM collections WHERE name = ?", (collection,)).fetchone()
-            number, made = found or self._make(connection, collection)
-        return SqliteStore(self.connections, number, made)
+            made = connection.execute("SELECT number, id, vectors, generation FROM collections WHERE name = ?", (collection,)).fetchone()
+            number, made_id, recorded, generation = made or self._make(connection, collection)
+            before = facts_from(recorded) if recorded else None
+            empty = connection.execute(f"SELECT 1 FROM chunks_{number} LIMIT 1").fetchone() is None
+            facts = settle(collection, before, self.embedder, empty)
+            if facts != before:
+                connection.execute("UPDATE collections SET vectors = ? WHERE number = ?", (facts and facts.as_json(), number))
+        store = SqliteStore(self.connections, number, made_id, facts, self.embedder if facts else None)
+        if store._vectors:
+            store._vectors.forget_newer(generation)
+        return store
 
-    def _make(self, connection: sqlite3.Connection, collection: str) -> tuple[int, str]:
+    def _make(self, connection: sqlite3.Connection, collection: str) -> tuple[int, str, None, int]:
         made = uuid.uuid4().hex
         number = int(connection.execute("INSERT INTO collections (name, id) VALUES (?, ?)", (collection, made)).lastrowid or 0)
         for statement in statements(number):
             connection.execute(statement)
-        return number, made
+        return number, made, None, 0
 
     def collections(self) -> list[str]:
         if not self.path.exists():
@@ -179,38 +205,10 @@ class SqliteBackend:
 
     def close(self) -> None:
         self.connections.close()
+        if self.embedder:
+            self.embedder.close()
 
 
 def open_backend(settings: Settings) -> SqliteBackend:
-    """The store in STATE_DIR."""
-    return SqliteBackend(settings.state_dir / "store.db")
-
-
-def _row(chunk: Chunk) -> tuple[str, ...]:
-    try:
-        chunk.text.encode()
-    except UnicodeEncodeError as error:
-        raise Rejected(
-            f"chunk {chunk.id} of page {chunk.page_id} holds half a character at {error.start}, which no store can keep"
-        ) from error
-    return (chunk.id, *_tags(chunk.metadata), pairs(chunk.text), chunk.text)
-
-
-def _tags(metadata: Metadata) -> tuple[str, ...]:
-    """Space, page, modified, labels, metadata and heading, as the columns are."""
-    labels = "".join(f"\n{label}\n" for label in metadata.labels)
-    heading = f"{metadata.title} > {metadata.heading_path}"
-    columns = (metadata.space_key, metadata.page_id, metadata.last_modified, labels)
-    return (*columns, json.dumps(metadata.as_dict()), heading.encode("utf-8", "replace").decode())
-
-
-def _condition(where: Filter) -> tuple[str, tuple[str, ...]]:
-    """SQL for a filter, and its values in order; empty when everything matches."""
-    parts: list[str] = []
-    for column, wanted in (("space", where.space_keys), ("page", where.page_ids)):
-        parts += [f"{column} IN ({', '.join('?' * len(wanted))})"] if wanted else []
-    parts += ["(" + " OR ".join(["instr(labels, ?)"] * len(where.labels)) + ")"] if where.labels else []
-    parts += ["modified >= ?"] if where.modified_since else []
-    parts += ["modified <= ?"] if where.modified_before else []
-    dates = tuple(date for date in (where.modified_since, where.modified_before) if date)
-    return " AND ".join(parts), (*where.space_keys, *where.page_ids, *(f"\n{label}\n" for label in where.labels), *dates)
+    """The store in STATE_DIR, with the embedder that the settings ask for."""
+    return SqliteBackend(settings.state_dir / "store.db", open_embedder(settings))

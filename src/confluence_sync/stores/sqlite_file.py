@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import logging
 import sqlite3
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from confluence_sync.errors import ConfluenceSyncError, NotFound, Refused, ServerFailed, SettingsError
@@ -73,6 +75,58 @@ WHEN (old.heading, old.pairs, old.text) IS NOT (new.heading, new.pairs, new.text
 END;
 """
 TABLES = ("words", "vectors", "chunks")
+
+
+@dataclass
+class Connections:
+    """The file, and one connection to it for each thread that asks."""
+
+    path: Path
+    _local: threading.local = field(default_factory=threading.local, repr=False)
+    _opened: list[sqlite3.Connection] = field(default_factory=list, repr=False)
+
+    def mine(self) -> sqlite3.Connection:
+        connection: sqlite3.Connection | None = getattr(self._local, "connection", None)
+        if connection is None:
+            connection = self._local.connection = connect(self.path)
+            self._opened.append(connection)
+        return connection
+
+    @contextmanager
+    def writing(self) -> Iterator[sqlite3.Connection]:
+        """One transaction; inside another one, a part of that."""
+        connection = self.mine()
+        if connection.in_transaction:
+            yield connection
+            return
+        with said_plainly(self.path):
+            connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield connection
+                connection.execute("COMMIT")
+            except BaseException:
+                if connection.in_transaction:  # SQLite itself rolls back on a full disk
+                    connection.execute("ROLLBACK")
+                raise
+
+    @contextmanager
+    def reading(self) -> Iterator[sqlite3.Connection]:
+        """One state of the file for everything read inside."""
+        connection = self.mine()
+        with said_plainly(self.path):
+            if connection.in_transaction:
+                yield connection
+                return
+            connection.execute("BEGIN")
+            try:
+                yield connection
+            finally:
+                connection.execute("COMMIT")
+
+    def close(self) -> None:
+        while self._opened:
+            self._opened.pop().close()
+        self._local = threading.local()
 
 
 def connect(path: Path) -> sqlite3.Connection:

@@ -7,11 +7,11 @@ import uuid
 from dataclasses import dataclass
 
 from confluence_sync.config import Settings
-from confluence_sync.errors import RemoteError, SettingsError
+from confluence_sync.errors import SettingsError
 from confluence_sync.http import Link
 from confluence_sync.jsonvalue import JsonObject, as_object, child, objects, text
 from confluence_sync.stores.base import Feature
-from confluence_sync.stores.llama_server import LlamaServer, Model, choose_model, choose_provider, look
+from confluence_sync.stores.llama_server import LlamaServer, choose_model, choose_provider, keeps_stores, look
 from confluence_sync.stores.remote import closed_on_failure, link_to
 from confluence_sync.stores.vector_stores_files import PAGE, Files
 from confluence_sync.stores.vector_stores_ledger import Ledger
@@ -20,6 +20,7 @@ from confluence_sync.stores.vector_stores_store import FEATURES, VectorStore
 log = logging.getLogger(__name__)
 
 MADE_BY = "confluence-sync"
+LIKED = ("pgvector", "milvus", "sqlite-vec", "faiss")
 PARALLEL = {"sqlite-vec": 4, "pgvector": 4, "milvus": 4}  # faiss loses acknowledged chunks when written in parallel; unknown ones may
 LONGEST_CHUNK = 3500  # tokens of ours that surely fit 4096 of the server's, with the mark
 
@@ -42,7 +43,6 @@ class VectorStoresBackend:
             log.warning("there are %d stores named %r of ours; the oldest one, %s, is used", len(found), collection, row.get("id"))
         about = child(row, "metadata", "vector store")
         provider = str(about.get("provider_id") or "")
-        self._heal(row, provider)
         files = Files(self.link, self.server.files_root, text(row, "id", "vector store"))
         return VectorStore(files, self.ledger, self._parallel(provider), fresh=not found)
 
@@ -73,35 +73,13 @@ class VectorStoresBackend:
         return as_object(made.json(), "vector store")
 
     def _provider(self) -> dict[str, object]:
-        chosen = choose_provider(self.server, self.settings, self._liked())
+        chosen = choose_provider(self.server, self.settings, LIKED)
         return {"provider_id": chosen} if chosen else {}
-
-    def _liked(self) -> tuple[str, ...]:
-        """0.2 keeps sqlite-vec stores over a restart only with a cure, later ones lose faiss writes; measured."""
-        old = self.server.release[:2] == (0, 2)
-        return ("pgvector", "milvus", "faiss", "sqlite-vec") if old else ("pgvector", "milvus", "sqlite-vec", "faiss")
 
     def _parallel(self, provider: str) -> int:
         if self.server.release >= (1,) and provider == "sqlite-vec":
             return 8
         return PARALLEL.get(provider, 1)
-
-    def _heal(self, row: JsonObject, provider: str) -> None:
-        """After a restart 0.2.23 answers searches of sqlite-vec stores with nothing, until the store is registered under its own id."""
-        if provider != "sqlite-vec" or not self.server.serves("POST", "/v1/vector-dbs"):
-            return
-        id, model = text(row, "id", "vector store"), self._model_of(row)
-        named = {"vector_db_id": id, "provider_vector_db_id": id, "provider_id": provider}
-        payload = {**named, "embedding_model": model.id, "embedding_dimension": model.dimension}
-        self.link.send("POST", "/v1/vector-dbs", payload=payload)
-
-    def _model_of(self, row: JsonObject) -> Model:
-        try:
-            about = as_object(self.link.get(f"/v1/vector-dbs/{row.get('id')}"), "vector db")
-        except RemoteError:
-            return choose_model(self.server, self.settings)
-        named = [model for model in self.server.models if model.id == about.get("embedding_model")]
-        return named[0] if named else choose_model(self.server, self.settings)
 
 
 def open_backend(settings: Settings) -> VectorStoresBackend:
@@ -119,8 +97,17 @@ def open_backend(settings: Settings) -> VectorStoresBackend:
             raise SettingsError(f"{base} serves no vector_stores and files; `confluence-sync check` shows what it has")
         if server.version:
             choose_model(server, settings)
-            choose_provider(server, settings, ())
+            refuse_forgetful(server, choose_provider(server, settings, LIKED))
         return VectorStoresBackend(link, server, settings, Ledger(settings.state_dir / "vector-stores.db"))
+
+
+def refuse_forgetful(server: LlamaServer, provider: str) -> None:
+    """Raises SettingsError for the one pair that loses a store's name and file list when the server restarts."""
+    if not keeps_stores(server, provider):
+        raise SettingsError(
+            f"Llama Stack {server.version} forgets {provider} vector stores when it restarts; "
+            "set VECTOR_DB_PROVIDER=faiss, or VECTOR_BACKEND=dash, which registers its collection again"
+        )
 
 
 def _is_ours(row: JsonObject) -> bool:
