@@ -19,6 +19,7 @@ class Citations:
     sources: int
     cited: dict[int, None] = field(default_factory=dict)
     _held: str = ""
+    _before: str = ""
 
     def feed(self, piece: str) -> str:
         text = self._held + piece
@@ -31,12 +32,16 @@ class Citations:
         return self._checked(rest)
 
     def _checked(self, text: str) -> str:
-        return _MARK.sub(self._mark, text)
+        checked = _MARK.sub(lambda match: self._mark(match, text[match.start() - 1] if match.start() else self._before), text)
+        self._before = text[-1:] or self._before
+        return checked
 
-    def _mark(self, match: re.Match[str]) -> str:
+    def _mark(self, match: re.Match[str], before: str) -> str:
         numbers = [int(n) for n in re.split(r"[,;\s]+", match[1]) if n]
         real = [n for n in numbers if 1 <= n <= self.sources]
         self.cited.update(dict.fromkeys(real))
+        if not real and (before.isalnum() or before == "_"):
+            return match[0]  # an index in code, such as row[0]
         return "".join(f"[{n}]" for n in real)
 
 
