@@ -135,13 +135,19 @@ class Link:
         with self._lock:
             self.requests += 1
         started = time.monotonic()
-        answer = self.wire.send(method, url, headers, body, timeout, limit)
+        answer = self._sent(method, url, headers, body, timeout, limit)
         seconds = time.monotonic() - started
         log.debug("%s %s -> %d, %d bytes, %.2f s", method, self.redact(url), answer.status, len(answer.body), seconds)
         self._heed(answer.headers)
         if 200 <= answer.status < 300:
             return answer
         raise self._failure(method, answer)
+
+    def _sent(self, method: str, url: str, headers: Mapping[str, str], body: bytes | None, timeout: float, limit: int) -> Answer:
+        try:
+            return self.wire.send(method, url, headers, body, timeout, limit)
+        except RemoteError as error:
+            raise type(error)(self.redact(str(error)), error.status, sent=error.sent) from None
 
     def _failure(self, method: str, answer: Answer) -> RemoteError:
         what = f"{method} {self.redact(_path(answer.url))} answered {answer.status}"

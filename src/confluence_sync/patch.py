@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 from confluence_sync.errors import Rejected
 from confluence_sync.model import Chunk, Entry
 from confluence_sync.prepare import Prepared
-from confluence_sync.report import FailedPage, SpaceReport
+from confluence_sync.report import NAMED_AT_MOST, FailedPage, SpaceReport, WrittenPage
 from confluence_sync.source.base import Failure
 from confluence_sync.state import State
 from confluence_sync.stores.base import Feature, Store
@@ -170,11 +170,16 @@ def _count(edit: Edit, report: SpaceReport) -> None:
     chunks.retagged += len(edit.retag)
     chunks.deleted += len(edit.stale)
     chunks.kept += edit.kept - len(edit.retag)
+    how = _outcome(edit)
+    setattr(pages, how, getattr(pages, how) + 1)
+    if how != "unchanged" and len(report.written_pages) < NAMED_AT_MOST:
+        report.written_pages.append(WrittenPage(edit.entry.page_id, edit.entry.title, how))
+
+
+def _outcome(edit: Edit) -> str:
+    """Which of the page counts it adds to."""
     if edit.created:
-        pages.new += 1
-    elif edit.write or edit.stale:
-        pages.changed += 1
-    elif edit.retag:
-        pages.retagged += 1
-    else:
-        pages.unchanged += 1
+        return "new"
+    if edit.write or edit.stale:
+        return "changed"
+    return "retagged" if edit.retag else "unchanged"

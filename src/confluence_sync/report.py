@@ -46,8 +46,20 @@ class FailedPage:
 
 
 @dataclass
+class WrittenPage:
+    """A page that was brought up to date; `how` is new, changed or retagged."""
+
+    page_id: str
+    title: str
+    how: str
+
+
+NAMED_AT_MOST = 200  # so that a report of 100,000 pages stays readable, and small in memory
+
+
+@dataclass
 class SpaceReport:
-    """One space of a run. `error` says why the space as a whole did not go in."""
+    """One space of a run. `error` says why the space as a whole did not go in; `written_pages` names the first of them."""
 
     key: str
     name: str
@@ -58,13 +70,14 @@ class SpaceReport:
     degraded: Counter[str] = field(default_factory=Counter)
     degraded_pages: dict[str, dict[str, int]] = field(default_factory=dict)
     deleted_pages: dict[str, str] = field(default_factory=dict)
+    written_pages: list[WrittenPage] = field(default_factory=list)
     error: str = ""
     error_exit: int = 0
 
 
 @dataclass
 class Report:
-    """One run. `degraded` counts what could not be converted fully, by macro; `exit` is the process's exit code."""
+    """One run. `exit` is the process's exit code, `oldest_unsynced` the time of the oldest change that is not in the store."""
 
     started: str = ""
     seconds: float = 0.0
@@ -79,6 +92,7 @@ class Report:
     held: list[Held] = field(default_factory=list)
     spaces: list[SpaceReport] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
+    oldest_unsynced: str = ""
     error: str = ""
 
     @property

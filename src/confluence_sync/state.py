@@ -179,6 +179,16 @@ class State:
         """The last reports as JSON, newest first."""
         return [str(row[0]) for row in self.database.rows("select report from run order by started desc limit ?", [limit])]
 
+    def oldest_unsynced(self, target: str) -> str:
+        """When the oldest change was made that the last listings show and the collection does not have; empty when there is none."""
+        rows = self.database.rows(
+            """select min(listing.updated_at) from listing left join entry using (scope, page_id)
+            where listing.inside = 1 and listing.updated_at <> '' and listing.scope in (select scope from binding where target = ?)
+            and (entry.page_id is null or entry.settled = 0 or entry.fingerprint <> listing.fingerprint)""",
+            [target],
+        )
+        return str(rows[0][0] or "")
+
     def close(self) -> None:
         self.database.close()
 

@@ -116,6 +116,8 @@ def finish(job: Run) -> None:
     mark_clean(job.state, job.store, job.target)
     report.requests["confluence"] = job.source.requests
     report.exit = exit_code(report)
+    if report.exit or report.pages.deferred:
+        report.oldest_unsynced = job.state.oldest_unsynced(job.target)
     job.state.note_run(report.started, report.as_json())
 
 
