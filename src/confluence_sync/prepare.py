@@ -12,6 +12,7 @@ from concurrent.futures import BrokenExecutor, Executor, Future, ProcessPoolExec
 from dataclasses import dataclass
 from pathlib import Path
 
+from confluence_sync.errors import ConfluenceSyncError
 from confluence_sync.model import Chunk, Page, PageRef
 from confluence_sync.source.base import Failure
 
@@ -19,6 +20,7 @@ log = logging.getLogger(__name__)
 
 PAGE_SECONDS = 60.0  # a page that takes longer fails; a megabyte takes well under two
 GROUP_BYTES = 400_000  # enough work for a worker to be worth the way there and back
+LOSSES = 5  # workers that may die in a row before something other than a page is to blame
 INLINE_PAGES = 60  # starting two workers costs as much CPU as this many pages
 
 
@@ -75,7 +77,7 @@ def processors() -> int:
 class Workshop:
     """Where pages are converted: in worker processes, or in one thread when there is little to do or one CPU.
 
-    A page that takes too long or kills its worker fails; the others of its group are done again, and the pool is rebuilt once.
+    A page that takes too long or kills its worker fails; the others of its group are done again in a new pool.
     """
 
     def __init__(self, cut: Cut, expected_pages: int, cpus: int | None = None) -> None:
@@ -83,7 +85,7 @@ class Workshop:
         self.workers = cpus or processors()
         self._inline = self.workers == 1 or expected_pages <= INLINE_PAGES
         self._executor: Executor | None = None
-        self._rebuilt = 0
+        self._lost_in_a_row = 0
 
     def run(self, batches: Iterable[list[Page | Failure]], users: Mapping[str, str]) -> Iterator[list[Prepared | Failure]]:
         """Groups of prepared pages in the order of the pages; at most a few groups wait, so a slow reader holds everything back."""
@@ -117,6 +119,7 @@ class Workshop:
     def _collect(self, group: list[Page], future: Future[list[Prepared]], users: Mapping[str, str]) -> list[Prepared | Failure]:
         error = _outcome(future, PAGE_SECONDS * len(group))
         if error is None:
+            self._lost_in_a_row = 0
             return list(future.result())
         if isinstance(error, (BrokenExecutor, TimeoutError)):
             self._rebuild()
@@ -126,11 +129,16 @@ class Workshop:
         return [done for page in group for done in self._collect([page], self._submit([page], users), users)]
 
     def _rebuild(self) -> None:
-        """A dead or stuck worker takes its pool along. After the second time nothing is trusted to processes any more but one at a time."""
+        """A dead or stuck worker takes its pool along. Raises ConfluenceSyncError when workers die whatever page they get."""
         if self._executor:
             _end(self._executor)
-        self._rebuilt += 1
-        self._executor = _processes(1 if self._rebuilt > 1 else self.workers)
+        self._lost_in_a_row += 1
+        if self._lost_in_a_row > LOSSES:
+            raise ConfluenceSyncError(
+                f"{LOSSES} worker processes in a row died at once: give the job more memory; in a script of your own, guard the call with "
+                "if __name__ == '__main__'"
+            )
+        self._executor = _processes(self.workers)
 
 
 def _outcome(future: Future[list[Prepared]], seconds: float) -> BaseException | None:
