@@ -6,7 +6,7 @@ import operator
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, tzinfo
 from zoneinfo import ZoneInfo
 
 from confluence_sync.simulator.contents import Content
@@ -160,13 +160,18 @@ def _dated(clause: Clause, asked: Asked) -> Wanted:
     return lambda c: holds(c.updated_at[:16], limit)
 
 
+def zone(name: str) -> tzinfo:
+    """UTC needs no time zone database, which small images lack."""
+    return UTC if name == "UTC" else ZoneInfo(name)
+
+
 def minute(value: str | Function, asked: Asked) -> str:
     """The moment in UTC, to the minute, as in 2026-01-31T08:30."""
     if isinstance(value, Function):
         return f"{_computed(value, asked):%Y-%m-%dT%H:%M}"
     for form in DATES:
         try:
-            local = datetime.strptime(value, form).replace(tzinfo=ZoneInfo(asked.time_zone))
+            local = datetime.strptime(value, form).replace(tzinfo=zone(asked.time_zone))
         except ValueError:
             continue
         return f"{local.astimezone(UTC):%Y-%m-%dT%H:%M}"
@@ -180,5 +185,5 @@ def _computed(function: Function, asked: Asked) -> datetime:
     moment = asked.now + timedelta(minutes=int(shift[1]) * UNITS[shift[2]])
     if function.name == "now":
         return moment
-    local = moment.astimezone(ZoneInfo(asked.time_zone))
+    local = moment.astimezone(zone(asked.time_zone))
     return local.replace(hour=0, minute=0, second=0, microsecond=0).astimezone(UTC)

@@ -2,9 +2,10 @@
 
 A file holds several pages. One begins with
     === ID < PARENT | Title | label, label | vN CREATED UPDATED author [status]
-and goes on in storage format, for which there are a few shorthands: headings with #, lists with - and 1., tables with |, tasks
-with [ ] and [x], entries of the alert catalogue with (alert), code between ``` fences, `code`, **strong**, [[Page title|text]], {@person}, {!STATUS colour}, and
-macros with a body between (!name key=value) and (!). A block that begins with < is taken as it stands.
+and goes on in storage format, for which there are a few shorthands: headings with #, lists with - and 1., tables with |,
+tasks with [ ] and [x], entries of the alert catalogue with (alert), code between ``` fences, `code`, **strong**,
+[[Page title|text]], {@person}, {!STATUS colour}, and macros with a body between (!name key=value) and (!).
+A block that begins with < is taken as it stands.
 """
 
 from __future__ import annotations

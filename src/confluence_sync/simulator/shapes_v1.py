@@ -120,7 +120,8 @@ def body(call: Call, thing: Content, expand: frozenset[str]) -> Payload:
     for name in REPRESENTATIONS:
         value = rendered(texts, name) if f"body.{name}" in expand else None
         if value is not None:
-            shown[name] = {"value": value, "representation": name, "_expandable": {"content": f"/rest/api/content/{thing.id}"}}
+            more: Payload = {"embeddedContent": []} if name == "storage" else {}
+            shown[name] = {"value": value, "representation": name, **more, "_expandable": {"content": f"/rest/api/content/{thing.id}"}}
     return {**shown, "_expandable": {name: "" for name in REPRESENTATIONS if name not in shown}}
 
 

@@ -40,7 +40,7 @@ def version(content: Content) -> Payload:
         "minorEdit": content.minor,
         "authorId": content.author_id,
         "createdAt": content.updated_at,
-        "ncsStepVersion": None,
+        "ncsStepVersion": str(content.version),
     }
 
 
