@@ -111,9 +111,15 @@ def _held_row(one: Stored) -> Sequence[Value]:
 
 
 def _rebuild(state: State, scope: Owned) -> None:
-    """Replaces the entries of a scope by what the store really holds for its space."""
-    before = {entry.page_id: entry.parent_id for entry in state.every_entry(scope.key)}
+    """Replaces the entries of a scope by what the store really holds for its space; pages that have no chunks keep theirs."""
+    before: dict[str, str] = {}
+    empty: list[Entry] = []
+    for entry in state.every_entry(scope.key):
+        before[entry.page_id] = entry.parent_id
+        if not entry.chunk_ids:
+            empty.append(entry)
     state.forget_all(scope.key)
+    state.put(scope.key, empty)
     entries = _entries(state, scope.scope, before)
     while some := list(islice(entries, 1000)):
         state.put(scope.key, some)

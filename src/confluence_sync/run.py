@@ -52,7 +52,7 @@ class Means:
 
 @dataclass
 class Run:
-    """What one run works with. `target` names the collection in the state."""
+    """What one run works with. `target` names the collection in the state; `dirty` is set before the store changes for the first time."""
 
     settings: Settings
     wanted: Wanted
@@ -65,6 +65,7 @@ class Run:
     target: str
     cut: Cut
     report: Report
+    dirty: bool = False
 
     @property
     def progress(self) -> Progress:

@@ -22,6 +22,7 @@ from confluence_sync.report import Held, Report, SpaceReport
 from confluence_sync.run import Means, Run, opened
 from confluence_sync.source.base import BULK
 from confluence_sync.source.spaces import Chosen, choose_spaces
+from confluence_sync.stores.base import requests_of
 
 log = logging.getLogger(__name__)
 
@@ -59,7 +60,7 @@ def begin(job: Run) -> list[Chosen]:
     parted = reconcile_with_store(job.state, job.store, job.target, job.source.id, owned_scopes(job, chosen), job.means.adopt)
     if parted:
         log.warning("state and store are compared chunk by chunk, because %s", parted)
-    mark_dirty(job.state, job.store, job.target)
+        mark_clean(job.state, job.store, job.target)
     hold_vanished(job, chosen)
     return chosen
 
@@ -71,6 +72,9 @@ def sync_space(job: Run, one: Chosen, report: SpaceReport) -> None:
     refused = refused_deletions(plan, job.settings.max_deletes)
     report.pages.deferred = plan.count(Kind.DEFER)
     report.pages.unchanged = plan.keep
+    if not plan.empty and not job.dirty:
+        mark_dirty(job.state, job.store, job.target)
+        job.dirty = True
     write_pages(job, one.space, plan, report)
     if refused:
         job.report.held.append(Held(one.space.key, refused.why, count=refused.count))
@@ -113,8 +117,9 @@ def finish(job: Run) -> None:
     if job.means.adopt and not any(space.failed or space.error for space in report.spaces):
         job.store.delete(foreign_ids(job.state))
     job.state.database.run("delete from held")
-    mark_clean(job.state, job.store, job.target)
-    report.requests["confluence"] = job.source.requests
+    if job.dirty:
+        mark_clean(job.state, job.store, job.target)
+    report.requests = {"confluence": job.source.requests, "store": requests_of(job.backend)}
     report.exit = exit_code(report)
     if report.exit or report.pages.deferred:
         report.oldest_unsynced = job.state.oldest_unsynced(job.target)

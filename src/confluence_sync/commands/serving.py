@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 
 from confluence_sync.commands.common import add_log_options, settings_for
-from confluence_sync.errors import SettingsError
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -16,8 +15,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     settings = settings_for(options)
-    try:
-        from confluence_sync.service.run import run_service
-    except ModuleNotFoundError as error:
-        raise SettingsError(f"serve needs {error.name}: pip install 'confluence-sync[service]'") from error
-    return run_service(settings, options.host, options.port)
+    from confluence_sync.service.run import run_service
+    from confluence_sync.stores.detect import open_store_backend
+
+    backend, _ = open_store_backend(settings)
+    return run_service(settings, backend, options.host, options.port)

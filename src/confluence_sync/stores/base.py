@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from enum import Flag, auto
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from confluence_sync.model import EVERYTHING, Chunk, Filter, Hit, Stored
 
@@ -89,3 +89,16 @@ class Backend(Protocol):
 
     def close(self) -> None:
         """Gives back connections; idempotent."""
+
+
+@runtime_checkable
+class Counting(Protocol):
+    """A backend that sends requests and counts them."""
+
+    @property
+    def requests(self) -> int: ...
+
+
+def requests_of(backend: Backend) -> int:
+    """How many requests a backend has sent; 0 for one that needs none."""
+    return backend.requests if isinstance(backend, Counting) else 0
