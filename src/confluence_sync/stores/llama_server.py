@@ -65,13 +65,17 @@ class LlamaServer:
         return tuple(map(int, found.groups())) if found else ()
 
     @property
+    def is_younger(self) -> bool:
+        """Younger than 0.2.12 by its routes: collections have ids that the server mints, and files."""
+        return any(path.startswith("/v1/prompts") for _, path in self.routes) or self.files_root == "/v1"
+
+    @property
     def deletes_truly(self) -> bool:
         """Whether deleting a store's file removes its chunks. 0.2.12 says so and keeps them; from 0.2.23 on it was measured true.
 
         Both the routes of that time (prompts are younger than the lie) and the version, where it is told, must say so.
         """
-        younger = any(path.startswith("/v1/prompts") for _, path in self.routes) or self.files_root == "/v1"
-        return younger and (not self.release or self.release >= (0, 2, 23))
+        return self.is_younger and (not self.release or self.release >= (0, 2, 23))
 
 
 def look(link: Link) -> LlamaServer:
@@ -172,4 +176,4 @@ def keeps_stores(server: LlamaServer, provider: str) -> bool:
 
     0.2.23 finds nothing in its sqlite-vec stores afterwards; registering one again brings back the chunks, but neither name nor file list.
     """
-    return provider != "sqlite-vec" or not server.serves("POST", "/v1/vector-dbs")
+    return not (provider == "sqlite-vec" and server.is_younger and server.serves("POST", "/v1/vector-dbs"))

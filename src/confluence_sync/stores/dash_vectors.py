@@ -1,0 +1,89 @@
+"""Vectors from the server's own embeddings route, each text asked once and kept in STATE_DIR by model and text."""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from array import array
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from confluence_sync.errors import BadAnswer
+from confluence_sync.http import Link
+from confluence_sync.jsonvalue import as_list, as_object, objects
+from confluence_sync.model import batched, digest
+
+AT_ONCE = 32  # a server embeds about 10 long chunks a CPU second, and its proxy may wait 60 s
+KEPT_DAYS = 100
+CANARY = "confluence-sync asks for this text once a run, to notice that the model behind a name has changed"
+SCHEMA = "create table if not exists vector (model text, content text, used integer, vector blob, primary key (model, content))"
+
+Vector = list[float]
+
+
+class VectorCache:
+    """One SQLite file, which may be lost: then every text is embedded once more. Vectors are kept as 32-bit floats."""
+
+    def __init__(self, path: Path) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._today = int(time.time() // 86400)
+        self._db = sqlite3.connect(path, check_same_thread=False, isolation_level=None, timeout=30)
+        self._db.execute(SCHEMA)
+
+    def get(self, model: str, text: str) -> Vector | None:
+        row = self._db.execute("select vector, used from vector where model = ? and content = ?", (model, digest(text))).fetchone()
+        if row is None:
+            return None
+        if row[1] != self._today:
+            self._db.execute("update vector set used = ? where model = ? and content = ?", (self._today, model, digest(text)))
+        return list(array("f", row[0]))
+
+    def put(self, model: str, text: str, vector: Vector) -> None:
+        values = (model, digest(text), self._today, array("f", vector).tobytes())
+        self._db.execute("insert or replace into vector values (?, ?, ?, ?)", values)
+
+    def forget(self, model: str) -> None:
+        self._db.execute("delete from vector where model = ?", (model,))
+
+    def close(self) -> None:
+        """Drops what no run asked for in KEPT_DAYS."""
+        self._db.execute("delete from vector where used < ?", (self._today - KEPT_DAYS,))
+        self._db.close()
+
+
+class Embeddings:
+    """The vectors of one model of one server."""
+
+    def __init__(self, link: Link, path: str, model: str, cache: VectorCache) -> None:
+        self._link, self._path, self._model, self._cache = link, path, model, cache
+        self._checked = False
+        self.asked = 0
+
+    def vectors(self, texts: Sequence[str]) -> list[Vector]:
+        """In the order of `texts`; what the cache has is not asked for."""
+        self._check_model()
+        known = {text: self._cache.get(self._model, text) for text in dict.fromkeys(texts)}
+        for some in batched([text for text, vector in known.items() if vector is None], AT_ONCE):
+            for text, vector in zip(some, self._ask(some), strict=True):
+                self._cache.put(self._model, text, vector)
+                known[text] = vector
+        return [vector for vector in (known[text] for text in texts) if vector is not None]
+
+    def _check_model(self) -> None:
+        """A model swapped under the same name makes every kept vector worthless."""
+        if self._checked:
+            return
+        kept, now = self._cache.get(self._model, CANARY), next(self._ask([CANARY]))
+        if kept is None or len(kept) != len(now) or max(abs(a - b) for a, b in zip(kept, now, strict=True)) > 1e-3:
+            self._cache.forget(self._model)
+            self._cache.put(self._model, CANARY, now)
+        self._checked = True
+
+    def _ask(self, texts: list[str]) -> Iterator[Vector]:
+        answer = self._link.send("POST", self._path, payload={"model": self._model, "input": texts}).json()
+        rows = objects(as_object(answer, "embeddings"), "data", "embeddings")
+        if len(rows) != len(texts):
+            raise BadAnswer(f"{self._path} gave {len(rows)} vectors for {len(texts)} texts")
+        self.asked += len(texts)
+        for row in rows:
+            yield [float(str(number)) for number in as_list(row.get("embedding"), "embedding")]
