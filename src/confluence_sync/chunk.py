@@ -5,19 +5,22 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 from urllib.parse import quote
 
 from confluence_sync import tokens
 from confluence_sync.chunking.cuts import spans
-from confluence_sync.chunking.units import MAJOR, Unit, units
+from confluence_sync.chunking.units import BLOCK, Unit, units
 from confluence_sync.convert import CONVERTER_VERSION, escape
 from confluence_sync.model import Chunk, Metadata, Page, digest
 
 CHUNKER_VERSION = 1  # raised on purpose whenever the chunks of any page change: it is part of every chunk's recipe
 
 _WHOLE = 0.33  # of the core budget: a block up to this size is never torn
+_UNIT = 0.85  # of the core budget: the most that any unit takes, so that the headings above it still fit in front
 _CONTEXT = 0.1  # of the limit: the most that a context line may take
 _ANCHOR = re.compile(r'<a id="([^"]*)"></a>')
+_MARKED = re.compile(r"[<\[*~`\\]")
 _MARKS = re.compile(r"</?su[bp]>|<a id=\"[^\"]*\"></a>|!?\[((?:\\.|[^\]\\])*)\]\([^()]*\)|\*\*|~~|`|(?<!\\)\*|\\(?=[!-/:-@\[-`{-~])")
 
 
@@ -37,6 +40,12 @@ class _Section:
     anchor: str = ""
 
 
+class _Draft(NamedTuple):
+    text: str
+    section: _Section
+    tokens: int
+
+
 def recipe(limits: Limits) -> str:
     """Fingerprint of all that decides how a page becomes chunks, except the page."""
     return digest(str(CONVERTER_VERSION), str(CHUNKER_VERSION), str(limits.tokens), str(limits.overlap), size=6)
@@ -47,7 +56,7 @@ def chunks(page: Page, markdown: str, limits: Limits = Limits()) -> list[Chunk]:
     count = tokens.counter()
     room = max(int(limits.tokens * _CONTEXT), 8)
     core = limits.tokens - max(limits.overlap, room)
-    parts = units(_encodable(markdown), int(core * _WHOLE), core, count)
+    parts = units(_encodable(markdown), int(core * _WHOLE), int(core * _UNIT), count)
     sections = _sections(parts)
     texts: set[str] = set()
     drafts = []
@@ -62,15 +71,15 @@ def chunks(page: Page, markdown: str, limits: Limits = Limits()) -> list[Chunk]:
             if text not in texts:
                 break
         texts.add(text)
-        drafts.append((text, section))
+        drafts.append(_Draft(text, section, context_tokens + _tokens(parts, first, end, count)))
         end_before = start
-    return _finished(page, drafts, recipe(limits), count)
+    return _finished(page, drafts, recipe(limits))
 
 
-def _finished(page: Page, drafts: Sequence[tuple[str, _Section]], made_by: str, count: Callable[[str], int]) -> list[Chunk]:
+def _finished(page: Page, drafts: Sequence[_Draft], made_by: str) -> list[Chunk]:
     found = []
-    for position, (text, section) in enumerate(drafts):
-        content_hash = digest(text)
+    for position, draft in enumerate(drafts):
+        content_hash, section = digest(draft.text), draft.section
         metadata = Metadata(
             source=page.source,
             space_key=page.space_key,
@@ -84,11 +93,11 @@ def _finished(page: Page, drafts: Sequence[tuple[str, _Section]], made_by: str, 
             chunk_index=position,
             chunk_count=len(drafts),
             content_hash=content_hash,
-            tokens=count(text),
+            tokens=draft.tokens,
             recipe=made_by,
             fingerprint=page.ref.fingerprint,
         )
-        found.append(Chunk(digest(page.source, page.space_key, page.ref.id, content_hash, "0"), text, metadata))
+        found.append(Chunk(digest(page.source, page.space_key, page.ref.id, content_hash, "0"), draft.text, metadata))
     return found
 
 
@@ -109,7 +118,7 @@ def _sections(parts: Sequence[Unit]) -> list[_Section]:
 
 def plain(markdown: str) -> str:
     """The text of a heading without marks, escapes, anchors and link targets."""
-    return " ".join(_MARKS.sub(lambda m: m.group(1) or "", markdown).split())
+    return " ".join(_MARKS.sub(lambda m: m.group(1) or "", markdown).split()) if _MARKED.search(markdown) else markdown
 
 
 def _anchor(title: str, seen: dict[str, int]) -> str:
@@ -146,9 +155,17 @@ def _core_tokens(parts: Sequence[Unit], start: int, end: int) -> int:
     return parts[start].reopen_tokens + sum(unit.tokens for unit in parts[start:end]) + parts[end - 1].close_tokens
 
 
+def _tokens(parts: Sequence[Unit], first: int, end: int, count: Callable[[str], int]) -> int:
+    """Exactly what the rendered units count: each was counted with its separator, which the last does not have."""
+    last = parts[end - 1]
+    ending = count(last.text + "\n") + count(last.close) if last.close else count(last.text)
+    return parts[first].reopen_tokens + sum(unit.tokens for unit in parts[first : end - 1]) + ending
+
+
 def _overlap_start(parts: Sequence[Unit], start: int, end_before: int, allowance: int) -> int:
-    """Where the chunk that owns units from `start` begins: with whole trailing units of the chunk before, none across a chapter."""
-    if start == 0 or parts[start].strength == MAJOR:
+    """Where the chunk that owns units from `start` begins: with whole trailing units of the chunk before, none across a heading: a section starts with its own path, and
+    an edit at the end of one must not change the next."""
+    if start == 0 or parts[start].strength > BLOCK:
         return start
     first, size = start, 0
     while first > end_before:

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from functools import cache
+from importlib.machinery import PathFinder
+from importlib.util import module_from_spec
+from types import ModuleType
 
 ENCODING = "cl100k_base"
 
 
 @cache
 def counter() -> Callable[[str], int]:
-    """The counting function itself, for loops. Raises UnicodeEncodeError for lone surrogates."""
-    from bpe_openai import _bindings
-
-    count: Callable[[str], int] = _bindings.tokenizer_for_encoding(ENCODING).count
+    """The counting function itself, for loops. It raises UnicodeEncodeError for lone surrogates."""
+    count: Callable[[str], int] = _bindings().tokenizer_for_encoding(ENCODING).count
     return count
 
 
@@ -23,3 +25,19 @@ def count(text: str) -> int:
         return counter()(text)
     except UnicodeEncodeError:
         return counter()(text.encode("utf-8", "ignore").decode())
+
+
+def _bindings() -> ModuleType:
+    """bpe-openai's compiled part alone: importing the package builds every encoding it knows in Python (0.5 CPU s and 68 MB a
+    process, against 0.02 s and 30 MB), and each worker process would pay that."""
+    name = "bpe_openai._bindings"
+    if name in sys.modules:
+        return sys.modules[name]
+    package = PathFinder.find_spec("bpe_openai")
+    places = package.submodule_search_locations if package else None
+    spec = PathFinder.find_spec(name, places) if places else None
+    if spec is None or spec.loader is None:
+        raise ModuleNotFoundError("bpe-openai, which counts tokens, is not installed: pip install bpe-openai==0.1.4", name=name)
+    module = sys.modules[name] = module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module

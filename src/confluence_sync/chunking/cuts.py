@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from zlib import crc32
 
-from confluence_sync.chunking.units import Unit
+from confluence_sync.chunking.units import MAJOR, Unit
 
-LEAST = 0.35  # of the budget: a cut is not looked for before a chunk has this much
+LEAST = 0.4  # of the budget: before a chunk has this much, no cut is looked for
+ENOUGH = 0.65  # of the budget: from here on a chapter always starts a new chunk, so that what is appended to a page leaves the rest alone
 
 
 def spans(units: Sequence[Unit], budget: int) -> list[tuple[int, int]]:
-    """The chunks' cores as (start, end) over `units`, without gaps; each has at most `budget` tokens."""
+    """The chunks' cores as (start, end) over `units`, without gaps; each has at most `budget` tokens, opened and closed."""
     found: list[tuple[int, int]] = []
     start = 0
     while start < len(units):
@@ -22,22 +23,25 @@ def spans(units: Sequence[Unit], budget: int) -> list[tuple[int, int]]:
 
 
 def _end(units: Sequence[Unit], start: int, budget: int) -> int:
-    size = units[start].reopen_tokens
-    best, best_rank = start + 1, (-1, 0)
-    for position in range(start, len(units)):
-        unit = units[position]
-        if position > start and (size >= LEAST * budget or best_rank[0] < 0):
-            rank = _rank(units, position) if size >= LEAST * budget else (-1, position)
-            if rank >= best_rank and (rank[0] >= 0 or not units[position - 1].level):
-                best, best_rank = position, rank
+    """Candidates lie between LEAST and the whole of the budget, never behind a heading; equals are told apart by what follows."""
+    size = units[start].reopen_tokens + units[start].tokens
+    longest = start + 1
+    candidates: list[int] = []
+    for position in range(start + 1, len(units)):
+        before, unit = units[position - 1], units[position]
+        if not before.level:
+            longest = position
+            if size >= LEAST * budget:
+                candidates.append(position)
+                if unit.strength == MAJOR and size >= ENOUGH * budget:
+                    return position
         size += unit.tokens
         if size + unit.close_tokens > budget:
-            return best
+            return _best(units, candidates) if candidates else longest
     return len(units)
 
 
-def _rank(units: Sequence[Unit], position: int) -> tuple[int, int]:
-    """How good a cut before this unit is; a heading never ends a chunk, and equals are told apart by what follows."""
-    if units[position - 1].level:
-        return -1, 0
-    return units[position].strength, -crc32(units[position].text.encode())
+def _best(units: Sequence[Unit], candidates: list[int]) -> int:
+    strongest = max(units[position].strength for position in candidates)
+    equals = [position for position in candidates if units[position].strength == strongest]
+    return min(equals, key=lambda position: crc32(units[position].text.encode())) if len(equals) > 1 else equals[0]

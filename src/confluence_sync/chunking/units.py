@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from confluence_sync.chunking.blocks import blocks
 
@@ -22,8 +22,7 @@ _RULE = re.compile(r"\|(?: :?-+:? \|)+")
 _CELL = re.compile(r"(?<!\\)\|")
 
 
-@dataclass(frozen=True, slots=True)
-class Unit:
+class Unit(NamedTuple):
     """A piece of text that no cut tears. It begins with a line that is not blank, so that token counts of units add up exactly.
 
     `tokens` counts the text with the separator that follows it. `reopen` goes before the text where a chunk starts in the middle of
@@ -57,7 +56,7 @@ class _Cutter:
 
     def block(self, text: str) -> Iterator[Unit]:
         tokens = self.count(text + "\n\n")
-        heading = _HEADING.match(text)
+        heading = _HEADING.match(text) if text[0] == "#" else None
         if heading and "\n" not in text and tokens <= self.limit:
             level = len(heading.group(1))
             yield Unit(text, tokens, _STRENGTH[level], level)

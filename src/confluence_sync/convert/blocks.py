@@ -20,8 +20,13 @@ _LIST_ITEM = re.compile(r"(?:[-*+]|\d+[.)]) ")
 def container(walk: Walk, element: etree._Element) -> None:
     """A block without a sign of its own: <p>, <div>, a layout."""
     walk.flush()
-    walk.flow(element)
-    walk.flush()
+    if len(element):
+        walk.flow(element)
+        walk.flush()
+    elif element.text:
+        block = escape.paragraph(escape.text(element.text))
+        if block:
+            walk.blocks.append(block)
 
 
 def heading(level: int) -> Handler:

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 LINE = "\x01"  # a line break that survives the collapsing of white space; XML text cannot contain it
 SPACE = "\x02"  # a space that survives it
 
-_SPECIAL = re.compile(r"[\\`*_\[\]<~&]")
+SPECIAL = re.compile(r"[\\`*_\[\]<~&]")
 _ESCAPES = re.compile(
     r"\\(?=[!-/:-@\[-`{-~]|\Z)"
     r"|`"
@@ -20,6 +20,8 @@ _ESCAPES = re.compile(
     r"|&(?=#?\w+;)"
 )
 _BLOCK_START = re.compile(r"#{1,6}(?=\s|$)|>|[-+*](?=\s|$)|(?:-{2,}|=+)\s*$|~{3,}|\d{1,9}(?=[.)](?:\s|$))")
+_STARTERS = frozenset("#>-+*=~0123456789")
+_PLAIN_ADDRESS = re.compile(r"https?://[\w.\-/:%#?=&;,@!$'+~]*", re.ASCII)
 _UNSAFE_IN_ADDRESS = re.compile(r"[\s()<>\\`\"|*\x00-\x1f]")
 _SAFE_SCHEMES = {"http", "https", "mailto", "ftp", "ftps", "sftp", "tel", "ssh", "git", "smb", "file", "news", "irc"}
 _INVISIBLE = re.compile("[\u0000-\u0020\u007f-\u00a0\u200b-\u200f\u2028\u2029\ufeff]")
@@ -27,7 +29,7 @@ _INVISIBLE = re.compile("[\u0000-\u0020\u007f-\u00a0\u200b-\u200f\u2028\u2029\uf
 
 def text(raw: str) -> str:
     """A text node of the page as Markdown text. White space is left for `paragraph` to collapse."""
-    if _SPECIAL.search(raw) is None:
+    if SPECIAL.search(raw) is None:
         return raw
     raw = raw.replace("\u200b", "").replace("\ufeff", "")  # before the escapes: "<\u200bb>" must not become a tag afterwards
     return _ESCAPES.sub(lambda m: "".join("\\" + c for c in m.group()), raw)
@@ -36,7 +38,7 @@ def text(raw: str) -> str:
 def paragraph(inline: str) -> str:
     """Joined inline pieces as the lines of one paragraph, none of which can be read as another kind of block."""
     words = " ".join(inline.split())
-    if "\u200b" in words or "\ufeff" in words:
+    if not words.isascii() and ("\u200b" in words or "\ufeff" in words):
         words = words.replace("\u200b", "").replace("\ufeff", "").strip()
     if LINE in words:
         lines = [line.strip(" ") for line in words.strip(LINE + " ").split(LINE)]
@@ -51,7 +53,7 @@ def one_line(inline: str) -> str:
 
 def line_start(line: str) -> str:
     """`line` with a backslash where it would otherwise begin a heading, a quote, a list or a rule."""
-    found = _BLOCK_START.match(line)
+    found = _BLOCK_START.match(line) if line[:1] in _STARTERS else None
     if found is None:
         return line
     if line[0].isdigit():
@@ -69,6 +71,8 @@ def label(inline: str) -> str:
 
 def address(url: str) -> str:
     """A link target that a Markdown reader takes as one, or "" when its scheme could run something."""
+    if _PLAIN_ADDRESS.fullmatch(url):
+        return url
     url = url.strip()
     try:
         scheme = urlsplit(_INVISIBLE.sub("", url)).scheme.lower()
@@ -83,7 +87,7 @@ def code_span(code: str) -> str:
     """Text in code style on one line, with as many backticks as it needs."""
     if not code.strip():
         return ""
-    ticks = "`" * (_longest_run(code) % 1000 + 1) if "`" in code else "`"
+    ticks = "`" if "`" not in code else _absent_run(code)
     pad = " " if code[0] == "`" or code[-1] == "`" else ""
     return (ticks + pad + code + pad + ticks).replace(" ", SPACE)
 
@@ -92,6 +96,12 @@ def fence(code: str, language: str = "") -> str:
     """A fenced code block; the fence is longer than any run of backticks inside."""
     ticks = "`" * max(3, _longest_run(code) + 1) if "```" in code else "```"
     return f"{ticks}{language}\n{code}\n{ticks}"
+
+
+def _absent_run(code: str) -> str:
+    """The shortest run of backticks that the code does not have."""
+    runs = set(re.findall("`+", code))
+    return next(ticks for length in range(1, len(runs) + 2) if (ticks := "`" * length) not in runs)
 
 
 def _longest_run(code: str) -> int:

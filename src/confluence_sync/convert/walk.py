@@ -12,6 +12,8 @@ from confluence_sync.model import Page
 
 MAX_DEPTH = 100  # deeper markup is read as plain text: no real page comes near, and the walk is recursive
 
+_SPECIAL = escape.SPECIAL.search  # bound once: this is called for every text node
+
 Handler = Callable[["Walk", etree._Element], None]
 
 
@@ -35,16 +37,18 @@ class Walk:
         """The content of an element: its text and its children, each through its handler."""
         if self.depth >= MAX_DEPTH:
             self.degraded["deep nesting"] += 1
-            self.text(" ".join(element.itertext()))
+            self.text(" ".join(map(str, element.itertext())))
             return
         self.depth += 1
-        if element.text:
-            self.text(element.text)
+        text = element.text
+        if text:
+            self.text(text)
         handlers = self.handlers
         for child in element:
             handlers.get(child.tag, foreign)(self, child)
-            if child.tail:
-                self.text(child.tail)
+            text = child.tail
+            if text and (self.parts or len(self.levels) > 1 or not text.isspace()):
+                self.text(text)
         self.depth -= 1
 
     def visit(self, element: etree._Element) -> None:
@@ -52,10 +56,12 @@ class Walk:
         self.handlers.get(str(element.tag), foreign)(self, element)
 
     def text(self, raw: str) -> None:
-        self.parts.append(escape.text(raw))
+        self.parts.append(raw if _SPECIAL(raw) is None else escape.text(raw))
 
     def flush(self) -> None:
         """Ends the paragraph in the making, also that of every inline element still open around it."""
+        if not self.parts and len(self.levels) == 1:
+            return
         for parts in self.levels:
             if parts:
                 block = escape.paragraph("".join(parts))
