@@ -117,7 +117,7 @@ def test_textfile_keeps_the_last_success(tmp_path):
 def test_unwritable_textfile_is_named(tmp_path):
     """A path that cannot be written is named with its setting."""
     (tmp_path / "file").write_text("", encoding="utf-8")
-    with pytest.raises(SettingsError, match="METRICS_TEXTFILE: .*file/x.prom"):
+    with pytest.raises(SettingsError, match=r"METRICS_TEXTFILE: .*file/x\.prom"):
         write_textfile(tmp_path / "file" / "x.prom", GOOD)
 
 

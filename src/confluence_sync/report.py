@@ -113,6 +113,7 @@ class Report:
             "chunks": asdict(self.chunks),
             "listing_complete": self.listing_complete,
             "seconds": round(self.seconds, 3),
+            "spaces": [asdict(space) | {"degraded": dict(space.degraded)} for space in self.spaces],  # asdict breaks a Counter
         }
         return json.dumps(whole, ensure_ascii=False)
 

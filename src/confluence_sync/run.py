@@ -65,7 +65,11 @@ class Run:
     target: str
     cut: Cut
     report: Report
+    clock: float
     dirty: bool = False
+
+    def stop_clock(self) -> None:
+        self.report.seconds = time.monotonic() - self.clock
 
     @property
     def progress(self) -> Progress:
@@ -85,8 +89,9 @@ def opened(settings: Settings, wanted: Wanted, means: Means) -> Iterator[Run]:
         store = stack.enter_context(closing(backend.open(name)))
         cut = cut_for(settings.chunk_tokens, settings.chunk_overlap)
         report = Report(started=started, store=backend.name, collection=name, source=source.id, recipe=cut.recipe)
-        stack.callback(_stop_clock, report, clock)
-        yield Run(settings, wanted, means, source, account, state, backend, store, f"{backend.name}:{name}", cut, report)
+        job = Run(settings, wanted, means, source, account, state, backend, store, f"{backend.name}:{name}", cut, report, clock)
+        stack.callback(job.stop_clock)
+        yield job
 
 
 def open_state(settings: Settings) -> State:
@@ -105,7 +110,3 @@ def _backend(settings: Settings, means: Means) -> tuple[Backend, str]:
 
     backend, detection = open_store_backend(settings)
     return backend, collection_name(settings, detection.variant)
-
-
-def _stop_clock(report: Report, clock: float) -> None:
-    report.seconds = time.monotonic() - clock

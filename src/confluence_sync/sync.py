@@ -123,6 +123,7 @@ def finish(job: Run) -> None:
     report.exit = exit_code(report)
     if report.exit or report.pages.deferred:
         report.oldest_unsynced = job.state.oldest_unsynced(job.target)
+    job.stop_clock()
     job.state.note_run(report.started, report.as_json())
 
 

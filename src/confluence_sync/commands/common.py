@@ -5,8 +5,10 @@ from __future__ import annotations
 import argparse
 import logging
 from collections.abc import Iterable
+from pathlib import Path
 
 from confluence_sync.config import Settings
+from confluence_sync.errors import SettingsError
 from confluence_sync.listing import Wanted
 from confluence_sync.logs import set_up
 from confluence_sync.progress import Bar, Lines, open_progress
@@ -51,6 +53,14 @@ def table(rows: Iterable[tuple[str, ...]]) -> str:
     lines = [tuple(row) for row in rows]
     widths = [max(len(row[i]) for row in lines) for i in range(len(lines[0]))] if lines else []
     return "\n".join("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in lines)
+
+
+def write_file(file: Path, text: str, option: str) -> None:
+    """Raises SettingsError naming the option when the file cannot be written."""
+    try:
+        file.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise SettingsError(f"{option} {file}: {error.strerror}; it must be a file in a writable folder") from error
 
 
 def _natural(raw: str) -> int:

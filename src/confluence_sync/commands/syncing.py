@@ -8,7 +8,9 @@ import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
-from confluence_sync.commands.common import add_run_options, progress_for, settings_for, wanted_for
+from confluence_sync.commands.common import add_run_options, progress_for, settings_for, wanted_for, write_file
+from confluence_sync.commands.status import stored_reports
+from confluence_sync.config import Settings
 from confluence_sync.errors import ConfluenceSyncError
 from confluence_sync.report import Report
 
@@ -24,6 +26,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     add_run_options(parser)
     parser.add_argument("--adopt", action="store_true", help="take over a collection that another program filled: its chunks are replaced")
     parser.add_argument("--report", type=Path, metavar="FILE", help="write what happened as JSON")
+    parser.add_argument("--html", type=Path, metavar="FILE", help="write what happened as a page with plots")
 
 
 def run(options: argparse.Namespace) -> int:
@@ -35,11 +38,11 @@ def run(options: argparse.Namespace) -> int:
     try:
         report = run_once(settings, wanted_for(options, settings), Means(progress=progress, adopt=options.adopt))
     except ConfluenceSyncError as error:
-        _leave(Report(started=_now(), exit=error.exit_code, error=str(error)), options.report)
+        _leave(Report(started=_now(), exit=error.exit_code, error=str(error)), options, settings)
         raise
     finally:
         progress.close()
-    _leave(report, options.report)
+    _leave(report, options, settings)
     return _tell(report)
 
 
@@ -58,10 +61,18 @@ def _tell(report: Report) -> int:
     return report.exit
 
 
-def _leave(report: Report, file: Path | None) -> None:
-    """The report as a file, and its summary where Kubernetes looks for a container's last words."""
-    if file:
-        file.write_text(report.as_json() + "\n", encoding="utf-8")
+def _leave(report: Report, options: argparse.Namespace, settings: Settings) -> None:
+    """The report as files and to whom it may concern, and its summary where Kubernetes looks for a container's last words."""
+    from confluence_sync.announce import announce
+
+    announce(settings, report)
+    if options.report:
+        write_file(options.report, report.as_json() + "\n", "--report")
+    if options.html:
+        from confluence_sync.html_report import html_report
+
+        earlier = stored_reports(settings, 30)[1:] if report.spaces else []
+        write_file(options.html, html_report(report.as_json(), earlier), "--html")
     if TERMINATION_MESSAGE.exists():
         try:
             TERMINATION_MESSAGE.write_text(report.summary()[:4000], encoding="utf-8")
