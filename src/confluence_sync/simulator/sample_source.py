@@ -145,7 +145,7 @@ def alert(line: str) -> str:
 
 
 def table(lines: list[str]) -> str:
-    rows = [[cell.strip() for cell in line.strip().strip("|").split("|")] for line in lines]
+    rows = [line.strip().removeprefix("| ").removesuffix(" |").split(" | ") for line in lines]
     head = "".join(f"<th><p>{inline(cell)}</p></th>" for cell in rows[0])
     body = "".join("<tr>" + "".join(f"<td><p>{inline(cell)}</p></td>" for cell in row) + "</tr>" for row in rows[1:])
     return f"<table><tbody><tr>{head}</tr>{body}</tbody></table>"
