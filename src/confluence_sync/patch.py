@@ -20,8 +20,8 @@ from confluence_sync.source.base import Failure
 from confluence_sync.state import State
 from confluence_sync.stores.base import Feature, Store
 
-PAGES_AT_ONCE = 100
-CHUNKS_AT_ONCE = 1000
+PAGES_AT_ONCE = 200
+CHUNKS_AT_ONCE = 2000
 
 
 @dataclass
