@@ -159,6 +159,13 @@ def test_paging_can_lie(simulator: Simulator, client: Client) -> None:
     assert links("wrong-totals")["size"] == 99_999
 
 
+def test_data_center_can_count_wrong(simulator: Simulator, client: Client) -> None:
+    """overlap lets `next` go back, so that items come twice; the last page still has no next."""
+    put(simulator, ". -> overlap=2")
+    assert client.data_center("/content", limit=10).json()["_links"]["next"].startswith("/rest/api/content?start=8")
+    assert "next" not in client.data_center("/content", limit=100).json()["_links"]
+
+
 def test_a_redirect_leads_elsewhere(simulator: Simulator, client: Client) -> None:
     """A redirect names another host, which must never get our credentials."""
     put(simulator, ". -> redirect")
@@ -215,6 +222,13 @@ def test_a_fault_that_does_not_exist_is_named(spec: str, says: str) -> None:
         read_rules(spec)
 
 
+def test_an_answer_that_is_no_json_stays_as_it_is() -> None:
+    """A fault that changes JSON leaves HTML alone."""
+    with Simulator(family()) as simulator:
+        put(simulator, ". -> no-next")
+        assert "Page Not Found" in requests.get(f"{simulator.url}/login", timeout=10).text
+
+
 def test_rules_come_from_text_and_from_values() -> None:
     """The notation of the command line and plain values make the same rule."""
     assert read_rules("content/search -> 429=2 every=5 ;") == [Rule("content/search", "429", "2", every=5)]
@@ -245,6 +259,20 @@ def test_requests_may_come_in_pieces_and_together(simulator: Simulator) -> None:
     assert ask(simulator, edge[:20], edge[20:]).count(b"200 OK") == 1
     assert ask(simulator, edge + edge).count(b"200 OK") == 2
     assert b"cloudId" not in ask(simulator, edge.replace(b"GET", b"HEAD"))
+
+
+def test_a_client_may_close_or_leave(simulator: Simulator) -> None:
+    """`Connection: close` is obeyed, and a client that has gone before a late answer harms nobody."""
+    edge = b"GET /_edge/tenant_info HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+    assert ask(simulator, edge).count(b"Connection: close") == 1
+    for action in ("latency=0.05", "slow=0.02"):
+        put(simulator, f". -> {action}")
+        with socket.create_connection((simulator.host, simulator.port)) as line:
+            line.sendall(edge.replace(b"Connection: close\r\n", b""))
+            time.sleep(0.02)
+        time.sleep(0.3)
+    put(simulator, "")
+    assert b"200 OK" in ask(simulator, edge)
 
 
 @pytest.mark.parametrize("sent", [b"HELLO\r\n\r\n", b"POST / HTTP/1.1\r\nContent-Length: x\r\n\r\n", b"GET /" + b"a" * 300_000])

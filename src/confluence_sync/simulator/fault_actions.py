@@ -127,6 +127,17 @@ def dropped_next(value: str, real: Real, effect: Effect) -> Answer:
     return changed(real, change)
 
 
+def overlap(value: str, real: Real, effect: Effect) -> Answer:
+    """`next` goes back by `value` items, as on Data Center when it gave fewer than the limit: some items come twice."""
+
+    def change(thing: dict[str, object]) -> None:
+        links, back = links_of(thing), int(value or 1)
+        following = re.sub(r"\bstart=(\d+)", lambda found: f"start={int(found[1]) - back}", str(links.get("next", "")))
+        links.update({"next": following} if following else {})
+
+    return changed(real, change)
+
+
 def wrong_totals(value: str, real: Real, effect: Effect) -> Answer:
     return changed(real, lambda thing: thing.update(size=99_999, totalSize=1, start=7, limit=1))
 
@@ -188,6 +199,7 @@ ACTIONS: Mapping[str, Action] = {
     "repeat-cursor": repeat_cursor,
     "empty-with-next": empty_with_next,
     "no-next": dropped_next,
+    "overlap": overlap,
     "wrong-totals": wrong_totals,
     "redirect": redirect,
     "gzip-bomb": bomb,
