@@ -31,9 +31,11 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     settings = settings_for(options)
+    from confluence_sync.memory import keep_flat
     from confluence_sync.run import Means
     from confluence_sync.sync import run as run_once
 
+    keep_flat()
     progress = progress_for(settings)
     try:
         report = run_once(settings, wanted_for(options, settings), Means(progress=progress, adopt=options.adopt))
