@@ -129,4 +129,5 @@ def test_the_shorthands_make_storage_format() -> None:
     assert "<ac:task-status>complete</ac:task-status>" in storage("[x] done\n[ ] open")
     assert "a]]]]><![CDATA[>b" in storage("```xml\na]]>b\n\nc\n```")
     assert 'ac:anchor="Top"><ri:page ri:content-title="T &amp; U"' in storage("see [[T & U#Top|words]]")
+    assert storage("one\n\n\n\ntwo") == "<p>one</p><p>two</p>"
     assert storage("(!info title=T)\n\ntext\n\n(!)").endswith("<p>text</p></ac:rich-text-body></ac:structured-macro>")

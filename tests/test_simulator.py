@@ -13,6 +13,7 @@ from confluence_sync.errors import SettingsError
 from confluence_sync.simulator import source
 from confluence_sync.simulator.access import TOKEN, USER
 from confluence_sync.simulator.server import Simulator
+from confluence_sync.simulator.site import Options
 from tests.simulator_client import Client, family, page
 
 
@@ -281,9 +282,46 @@ def test_everything_can_be_served_as_pages() -> None:
 
 def test_a_content_object_may_lack_nearly_everything(client: Client, simulator: Simulator) -> None:
     """An object with an id alone is a page without title, body or parent."""
-    simulator.add({"id": "90", "version": {"when": "yesterday"}, "ancestors": "none"})
+    simulator.add({"id": "90", "version": {"when": "yesterday", "number": "x"}, "ancestors": "none", "extensions": {"position": "x"}})
     found = client.v2("/pages/90", **{"body-format": "storage"})
     assert (found["title"], found["body"], found["parentId"], found["version"]["number"]) == ("", {}, None, 1)
+
+
+def test_a_parent_that_is_nowhere_ends_the_chain(simulator: Simulator, client: Client) -> None:
+    """A page whose parent nobody knows has no ancestors, and is still served."""
+    orphan = simulator.add_page("Orphan", "", "OPS", parent_id="777")
+    assert client.v2(f"/pages/{orphan}/ancestors")["results"] == []
+    assert client.v2(f"/pages/{orphan}")["parentId"] == "777"
+
+
+def test_an_ancestor_outside_the_source_has_a_title_only(simulator: Simulator, client: Client) -> None:
+    """An ancestor that the source only mentions is named in v1 chains and answers 404 itself."""
+    simulator.add({**page(30), "ancestors": [{"id": "29", "type": "page", "title": "Elsewhere"}]})
+    [found] = client.v1("/content/search", cql="id = 30", expand="ancestors")["results"]
+    assert found["ancestors"][0]["title"] == "Elsewhere"
+    assert client.raw("/api/v2/pages/29").status_code == 404
+
+
+def test_only_pages_and_folders_have_a_place_in_the_tree(simulator: Simulator, client: Client) -> None:
+    """A comment below a page is not among its children, and loops in the tree end."""
+    simulator.add({**page(40, parent=2), "type": "comment"})
+    simulator.move("2", "5")
+    assert client.all_ids("/api/v2/pages/2/direct-children") == ["4", "5"]
+    assert client.all_ids("/api/v2/pages/2/descendants", depth=10) == ["4", "5"]
+    assert len(client.v2("/pages/2/ancestors")["results"]) == 2
+
+
+def test_only_the_youngest_lists_are_kept(simulator: Simulator, client: Client) -> None:
+    """Many different queries do not fill the memory: 64 lists are kept, and every answer is right."""
+    for number in range(100):
+        assert len(client.v1("/content/search", cql=f"id = {number}")["results"]) == (1 <= number <= 7)
+    assert len(simulator.wiki._lists) == 64
+
+
+def test_links_can_show_another_address() -> None:
+    """With `site` the links of all answers begin with that address, as a site's do behind the gateway."""
+    with Simulator(family(), Options(site="https://wiki.example")) as running, Client(running) as client:
+        assert client.v2("/pages")["_links"]["base"] == "https://wiki.example/wiki"
 
 
 def test_answers_are_compressed_when_asked(client: Client) -> None:

@@ -258,6 +258,8 @@ def test_requests_may_come_in_pieces_and_together(simulator: Simulator) -> None:
     edge = b"GET /_edge/tenant_info HTTP/1.1\r\nHost: x\r\n\r\n"
     assert ask(simulator, edge[:20], edge[20:]).count(b"200 OK") == 1
     assert ask(simulator, edge + edge).count(b"200 OK") == 2
+    put(simulator, ". -> latency=0.1 nth=1")
+    assert ask(simulator, edge, edge).count(b"200 OK") == 2
     assert b"cloudId" not in ask(simulator, edge.replace(b"GET", b"HEAD"))
 
 
@@ -265,11 +267,12 @@ def test_a_client_may_close_or_leave(simulator: Simulator) -> None:
     """`Connection: close` is obeyed, and a client that has gone before a late answer harms nobody."""
     edge = b"GET /_edge/tenant_info HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
     assert ask(simulator, edge).count(b"Connection: close") == 1
-    for action in ("latency=0.05", "slow=0.02"):
+    simulator.latency = 0.05
+    for action in ("slow=0.02", "reset", "html200"):
         put(simulator, f". -> {action}")
         with socket.create_connection((simulator.host, simulator.port)) as line:
             line.sendall(edge.replace(b"Connection: close\r\n", b""))
-            time.sleep(0.02)
+            time.sleep(0.07 if action == "slow=0.02" else 0.02)
         time.sleep(0.3)
     put(simulator, "")
     assert b"200 OK" in ask(simulator, edge)

@@ -67,7 +67,18 @@ def test_cql_selects_as_confluence_does(client: Client, cql: str, found: list[st
 @pytest.mark.parametrize(
     "cql",
     [
-        *("", "type", "type = ", "type = plant", "colour = red", "type = page and", "(type = page", "type ~ page", "type = 'page"),
+        *(
+            "",
+            "type",
+            "type = ",
+            "type = plant",
+            "colour = red",
+            "type = page and",
+            "(type = page",
+            "type = and",
+            "type ~ page",
+            "type = 'page",
+        ),
         *('title > "a"', "id in 5", "id in (1 2)", "type = page space = OPS", "order by size"),
         *('lastmodified = "soon"', "lastmodified ~ 5", 'lastmodified > never("-1d")'),
     ],

@@ -79,7 +79,7 @@ def predicate(tree: Tree, asked: Asked) -> Wanted:
         case Either(parts):
             each = [predicate(part, asked) for part in parts]
             return lambda c: any(holds(c) for holds in each)
-        case Clause():
+        case _:
             return _clause(tree, asked)
 
 

@@ -26,7 +26,7 @@ def holds(tree: Tree, space: Space) -> bool:
             return all(holds(part, space) for part in parts)
         case Either(parts):
             return any(holds(part, space) for part in parts)
-        case Clause():
+        case _:
             return _clause(tree, space)
 
 

@@ -121,7 +121,6 @@ class Simulator(Changes):
         """Stops listening and breaks open connections, then waits until they are gone."""
         server.close()
         for connection in list(self.connections):
-            if connection.transport is not None:
-                connection.transport.abort()
+            connection.drop()
         while self.connections:
             await asyncio.sleep(0.001)

@@ -37,6 +37,11 @@ class Connection(asyncio.Protocol):
         self.open_connections.discard(self)
         self.transport = None
 
+    def drop(self) -> None:
+        """Breaks the connection without a word."""
+        if self.transport is not None:
+            self.transport.abort()
+
     def data_received(self, data: bytes) -> None:
         self.received += data
         self._answer_next()
@@ -60,10 +65,9 @@ class Connection(asyncio.Protocol):
             self._send(request, answer)
 
     def _send(self, request: Request, answer: Answer) -> None:
-        if self.transport is None:
-            return
         if answer.cut < 0:
-            self.transport.abort()
+            self.drop()
+        if self.transport is None or answer.cut < 0:
             return
         body, extra = packed(request, answer)
         closing = bool(answer.cut) or request.headers.get("connection", "").lower() == "close"
