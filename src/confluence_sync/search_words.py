@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 
 # Kana, Han, Hangul, Thai, Lao, Khmer and Burmese: a run of them is one token to most tokenizers, so pairs are stored as well.
 _UNSPACED = re.compile(
     r"[\u3041-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\uac00-\ud7a3\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\U00020000-\U0003134f]+"
 )
 _PIECES = re.compile(r"[^\W_]+")
+_BETWEEN = re.compile(r"[\W_]+")
+_ACCENTS = re.compile("[\u0300-\u036f]")
 MOST_WORDS = 48
 
 
@@ -42,3 +45,16 @@ def fts5(question: str) -> str:
 def scaled(bm25: float) -> float:
     """A BM25 score (0 and up, unbounded) in 0..1, order kept."""
     return bm25 / (bm25 + 10.0) if bm25 > 0 else 0.0
+
+
+def plain(text: str) -> str:
+    """`text` in lower case, without accents, with one space for every run of punctuation and white space."""
+    lower = text.lower()
+    if not lower.isascii():
+        lower = unicodedata.normalize("NFC", _ACCENTS.sub("", unicodedata.normalize("NFKD", lower)))
+    return _BETWEEN.sub(" ", lower).strip()
+
+
+def folded(text: str) -> str:
+    """`text` for an index that splits at spaces only: plain, and the pairs of unspaced scripts behind it."""
+    return f"{plain(text)} {plain(pairs(text))}".strip()

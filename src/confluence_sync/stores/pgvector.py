@@ -16,10 +16,10 @@ from confluence_sync.embed.settled import settle, vector_of, windows_of
 from confluence_sync.errors import Rejected
 from confluence_sync.model import EVERYTHING, Chunk, Filter, Hit, Metadata, MetadataValue, Stored, metadata_from
 from confluence_sync.search import fuse, reach
-from confluence_sync.search_words import folded, scaled
+from confluence_sync.search_words import scaled
 from confluence_sync.stores.base import Feature, Identity
 from confluence_sync.stores.pgvector_schema import WINDOWS, Connections, address_of
-from confluence_sync.stores.pgvector_search import Scored, by_meaning, by_words
+from confluence_sync.stores.pgvector_search import Scored, by_meaning, by_words, tsvector
 
 if TYPE_CHECKING:
     from confluence_sync.stores.pgvector_schema import Connection
@@ -28,13 +28,13 @@ ALL = Feature.UPSERT | Feature.DELETE | Feature.LIST | Feature.QUERY | Feature.R
 
 UPSERT = """
     INSERT INTO document_chunk (collection_name, id, text, vector, vmetadata, space, page, modified, labels, words)
-    VALUES (%s, %s, %s, %s::vector, %s::jsonb, %s, %s, %s, %s, setweight(to_tsvector('simple', %s), 'A') || to_tsvector('simple', %s))
+    VALUES (%s, %s, %s, %s::vector, %s::jsonb, %s, %s, %s, %s, %s::tsvector)
     ON CONFLICT (collection_name, id) DO UPDATE SET text = excluded.text, vector = coalesce(excluded.vector, document_chunk.vector),
         vmetadata = excluded.vmetadata, space = excluded.space, page = excluded.page, modified = excluded.modified,
         labels = excluded.labels, words = excluded.words"""
 RETAG = """
-    UPDATE document_chunk SET (vmetadata, space, page, modified, labels, words) = (%s::jsonb, %s, %s, %s, %s,
-        setweight(to_tsvector('simple', %s), 'A') || to_tsvector('simple', %s)) WHERE collection_name = %s AND id = %s"""
+    UPDATE document_chunk SET (vmetadata, space, page, modified, labels, words) = (%s::jsonb, %s, %s, %s, %s, %s::tsvector)
+    WHERE collection_name = %s AND id = %s"""
 
 
 @dataclass
@@ -208,9 +208,9 @@ def _check(chunks: Sequence[Chunk]) -> None:
 
 
 def _tags(chunk: Chunk) -> tuple[object, ...]:
-    """vmetadata, space, page, modified, labels, and the texts for both weights of the word index, as UPSERT and RETAG order them."""
+    """vmetadata, space, page, modified, labels and words, as UPSERT and RETAG order them."""
     m = chunk.metadata
-    columns = (m.space_key, m.page_id, m.last_modified, list(m.labels), folded(f"{m.title} {m.heading_path}"), folded(chunk.text))
+    columns = (m.space_key, m.page_id, m.last_modified, list(m.labels), tsvector(f"{m.title} {m.heading_path}", chunk.text))
     return (json.dumps(_clean({**m.as_dict(), "name": m.title})), *columns)  # Open WebUI shows `name`
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from confluence_sync.embed import Matrix
 from confluence_sync.model import Filter
-from confluence_sync.search_words import folded, words
+from confluence_sync.search_words import folded, plain, words
 from confluence_sync.stores.pgvector_schema import ITERATIVE
 
 if TYPE_CHECKING:
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 COMMON = 5000  # chunks: a word in more than this says little, and a filter that leaves fewer is searched exactly
 WINDOWS_A_CHUNK = 4  # so many windows are asked for to get one chunk, as a good chunk has several near ones
 ONCE = 0.0608  # what ts_rank gives a word that stands in a text once; it grows to 1.6 times that, as BM25's share of repetition does
+LONGEST, LAST = 400, 16383  # characters of a word and its last place that a tsvector takes
 
 Scored = list[tuple[int, float]]
 Value = str | int | float | list[str]
@@ -37,13 +38,25 @@ def condition(collection: str, where: Filter) -> tuple[str, list[Value]]:
     return " AND ".join([*parts, *(sql for sql, _ in chosen)]), [*values, *(value for _, value in chosen)]
 
 
+def tsvector(heading: str, text: str) -> str:
+    """Both texts as a tsvector, the heading weighted A. Made here, because PostgreSQL's own parser drops what its locale does not know."""
+    first, rest = folded(heading).split(), folded(text).split()
+    placed = [f"{word[:LONGEST]}:{i}A" for i, word in enumerate(first, 1)]
+    return " ".join([*placed, *(f"{word[:LONGEST]}:{min(i, LAST)}" for i, word in enumerate(rest, len(first) + 1))])
+
+
+def _tsquery(word: str) -> str:
+    """A word, or the parts of a compound one behind the other."""
+    return " <-> ".join(part[:LONGEST] for part in plain(word).split()[:8])
+
+
 def by_words(connection: Connection, collection: str, question: str, limit: int, where: Filter) -> Scored:
     """(chunk number, score): for every word its rarity times how often it stands there, as BM25 does; the title counts double."""
-    weights = _rarity(connection, collection, [word for word in map(folded, words(question)) if word])
+    weights = _rarity(connection, collection, [query for query in map(_tsquery, words(question)) if query])
     if not weights:
         return []
     matching, values = condition(collection, where)
-    queries = ", ".join(["(phraseto_tsquery('simple', %s), %s::float8)"] * len(weights))
+    queries = ", ".join(["(%s::tsquery, %s::float8)"] * len(weights))
     given = [part for pair in weights for part in pair]
     sql = f"""
         WITH asked (query, weight) AS (VALUES {queries}),
@@ -60,7 +73,7 @@ def _rarity(connection: Connection, collection: str, asked: Sequence[str]) -> li
         return []
     sql = f"""
         SELECT w, (SELECT count(*) FROM (SELECT 1 FROM document_chunk c
-            WHERE c.collection_name = %s AND c.words @@ phraseto_tsquery('simple', w) LIMIT {COMMON}) AS some)
+            WHERE c.collection_name = %s AND c.words @@ w::tsquery LIMIT {COMMON}) AS counted)
         FROM unnest(%s::text[]) AS w"""
     rows = [(str(word), int(str(count))) for word, count in connection.execute(sql.encode(), (collection, list(asked)))]
     (total,) = connection.execute("SELECT count(*) FROM document_chunk WHERE collection_name = %s", (collection,)).fetchone() or (0,)
@@ -92,7 +105,7 @@ def by_meaning(
 
 
 def _few(connection: Connection, matching: str, values: list[Value]) -> bool:
-    sql = f"SELECT count(*) FROM (SELECT 1 FROM document_chunk c WHERE {matching} LIMIT {COMMON + 1}) AS some"
+    sql = f"SELECT count(*) FROM (SELECT 1 FROM document_chunk c WHERE {matching} LIMIT {COMMON + 1}) AS counted"
     return int(str((connection.execute(sql.encode(), values).fetchone() or (0,))[0])) <= COMMON
 
 
