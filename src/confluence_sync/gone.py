@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from itertools import islice
 
-from confluence_sync.errors import ConfluenceSyncError, Refused, RemoteError
+from confluence_sync.errors import Refused, RemoteError, SettingsError
 from confluence_sync.listing import steps
 from confluence_sync.model import Account, Presence, Scope
 from confluence_sync.patch import delete_pages
@@ -56,7 +56,7 @@ def _changed_since(source: Source, scope: Scope, account: Account) -> str:
     try:
         now = source.whoami()
         space = source.space(scope.space.id)
-    except (RemoteError, ConfluenceSyncError) as error:
+    except (RemoteError, SettingsError) as error:
         return f"account and space could not be seen again after the listing: {error}"
     if now.id != account.id:
         return f"the account changed during the run, from {account.id} to {now.id}"

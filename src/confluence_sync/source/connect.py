@@ -10,7 +10,8 @@ from confluence_sync.errors import RemoteError, SettingsError
 from confluence_sync.http import Link, Patience
 from confluence_sync.jsonvalue import as_object, text
 from confluence_sync.source.confluence import Confluence
-from confluence_sync.source.v1 import V1, Cql
+from confluence_sync.source.routing import Routes
+from confluence_sync.source.v1 import V1, Cql, DataCenter
 from confluence_sync.source.v2 import V2
 from confluence_sync.wires import RequestsWire
 
@@ -80,10 +81,12 @@ def _cloud_id(anonymous: Link) -> str:
 
 def _cloud(cloud_id: str, link: Link, site: str) -> Confluence:
     v2, cql = V2(link), Cql(link, API)
-    return Confluence(f"cloud:{cloud_id}", link, site, f"{API}/user/current", (v2, cql, V1(link, API)), cql, v2)
+    routes = Routes(f"cloud:{cloud_id}", (v2, cql, V1(link, API)), site)
+    return Confluence(routes.id, link, f"{API}/user/current", routes, cql, v2)
 
 
 def _data_center(link: Link, base: str) -> Confluence:
     cql = Cql(link, "/rest/api")
     parts = urlsplit(base)
-    return Confluence(f"dc:{parts.netloc}{parts.path}", link, base, "/rest/api/user/current", (V1(link, "/rest/api"), cql), cql, None)
+    routes = Routes(f"dc:{parts.netloc}{parts.path}", (DataCenter(link, "/rest/api"), cql), base)
+    return Confluence(routes.id, link, "/rest/api/user/current", routes, cql, None)

@@ -9,6 +9,8 @@ from typing import Protocol
 
 from confluence_sync.model import PageRef, Space
 
+RENDERED = ("export_view", "view")  # without and with the site's own scripts
+
 
 @dataclass(frozen=True, slots=True)
 class Record:
@@ -56,5 +58,8 @@ class Route(Protocol):
 
     def record(self, page_id: str, *, bodies: bool) -> Record:
         """One page in whatever status. Raises NotFound."""
+
+    def rendered(self, page_id: str) -> Record:
+        """One current page with a body as a reader sees it: the first of RENDERED that it has. Raises BadAnswer when it has none."""
 
     def ancestors(self, page_id: str) -> list[str]: ...

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from confluence_sync.errors import BadAnswer
 from confluence_sync.http import Link
 from confluence_sync.jsonvalue import JsonObject, as_object, child, objects, text, whole
 from confluence_sync.model import PageRef, Space, plain_text
 from confluence_sync.source.paging import Pairs, base_of, follow
-from confluence_sync.source.route import Record, in_utc
+from confluence_sync.source.route import RENDERED, Record, in_utc
 
 API = "/wiki/api/v2"
 EVERY_STATUS: Pairs = [("status", s) for s in ("current", "archived", "trashed", "deleted")]
@@ -45,12 +46,20 @@ class V2:
         params += [("body-format", "storage")] if bodies else []
         found = []
         for answer in self._follow(f"{API}/pages", params):
-            found += [_record(item, bodies) for item in objects(answer, "results", "pages")]
+            found += [_record(item, "storage" if bodies else "") for item in objects(answer, "results", "pages")]
         return found
 
     def record(self, page_id: str, *, bodies: bool) -> Record:
         params = [("body-format", "storage")] if bodies else []
-        return _record(as_object(self._link.get(f"{API}/pages/{page_id}", params), "page"), bodies)
+        return _record(as_object(self._link.get(f"{API}/pages/{page_id}", params), "page"), "storage" if bodies else "")
+
+    def rendered(self, page_id: str) -> Record:
+        for form in RENDERED:
+            answer = as_object(self._link.get(f"{API}/pages/{page_id}", [("body-format", form)]), "page")
+            record = _record(answer, form)
+            if record.body is not None:
+                return record
+        raise BadAnswer(f"page {page_id} has neither a storage format nor a rendered body")
 
     def ancestors(self, page_id: str) -> list[str]:
         answer = as_object(self._link.get(f"{API}/pages/{page_id}/ancestors", [("limit", "250")]), "ancestors")
@@ -95,9 +104,10 @@ def _ref(item: JsonObject) -> PageRef:
     )
 
 
-def _record(item: JsonObject, bodies: bool) -> Record:
+def _record(item: JsonObject, form: str) -> Record:
+    """The page with its body in the representation `form`; without a body when that is empty."""
     webui = text(child(item, "_links", "page"), "webui", "page", default="")
     status = text(item, "status", "page", default="current")
-    stored = child(child(item, "body", "page"), "storage", "page.body") if bodies else {}
-    body = plain_text(text(stored, "value", "page.body.storage")) if stored.get("value") is not None else None
-    return Record(_ref(item), status, text(item, "spaceId", "page", default=""), webui, body)
+    held = child(child(item, "body", "page"), form, "page.body") if form else {}
+    body = plain_text(text(held, "value", f"page.body.{form}")) if held.get("value") is not None else None
+    return Record(_ref(item), status, text(item, "spaceId", "page", default=""), webui, body, form or "storage")
