@@ -14,6 +14,7 @@ from confluence_sync.database import open_database
 from confluence_sync.errors import Refused
 from confluence_sync.http import Patience
 from confluence_sync.listing import Wanted
+from confluence_sync.live import open_live
 from confluence_sync.model import Account
 from confluence_sync.prepare import Cut, cut_for
 from confluence_sync.report import Report
@@ -86,7 +87,7 @@ def opened(settings: Settings, wanted: Wanted, means: Means) -> Iterator[Run]:
         account = source.whoami()
         backend, name = _backend(settings, means)
         stack.callback(backend.close)
-        store = stack.enter_context(closing(backend.open(name)))
+        store = stack.enter_context(closing(open_live(state, backend, name)))
         cut = cut_for(settings.chunk_tokens, settings.chunk_overlap)
         report = Report(started=started, store=backend.name, collection=name, source=source.id, recipe=cut.recipe)
         job = Run(settings, wanted, means, source, account, state, backend, store, f"{backend.name}:{name}", cut, report, clock)

@@ -13,12 +13,14 @@ from confluence_sync.errors import Refused, RemoteError, SettingsError
 from confluence_sync.fetch import fetched
 from confluence_sync.gone import delete_gone, refused_deletions
 from confluence_sync.listing import Wanted, count_missing, make_plan, refs_to_fetch, spool
+from confluence_sync.live import LiveStore
 from confluence_sync.mentions import with_names
 from confluence_sync.model import Scope, Space
 from confluence_sync.patch import patch
 from confluence_sync.plan import Kind, Plan
 from confluence_sync.prepare import Workshop
 from confluence_sync.report import Held, Report, SpaceReport
+from confluence_sync.rotate import rotate
 from confluence_sync.run import Means, Run, opened
 from confluence_sync.source.base import BULK
 from confluence_sync.source.spaces import Chosen, choose_spaces
@@ -75,10 +77,14 @@ def sync_space(job: Run, one: Chosen, report: SpaceReport) -> None:
     if not plan.empty and not job.dirty:
         mark_dirty(job.state, job.store, job.target)
         job.dirty = True
-    write_pages(job, one.space, plan, report)
     if refused:
         job.report.held.append(Held(one.space.key, refused.why, count=refused.count))
-    else:
+    if isinstance(job.store, LiveStore):
+        if not refused:
+            rotate(job, job.store, scope, plan, report)
+        return
+    write_pages(job, one.space, plan, report)
+    if not refused:
         job.report.held += delete_gone(job.state, job.source, job.store, scope, plan, job.account, report)
     if plan.complete:
         count_missing(job.state, plan.scope)

@@ -27,12 +27,14 @@ class Identity:
     """Which collection this is, and in which condition.
 
     `id` changes when the collection is made anew, `count` is its number of chunks (None: the server cannot tell), `stamp` changes with
-    every write where the store keeps one ("" elsewhere), so that a restored older copy is noticed.
+    every write where the store keeps one ("" elsewhere), so that a restored older copy is noticed. `address` is what readers must name
+    in their own queries where the server chose it ("": the collection's name).
     """
 
     id: str
     count: int | None
     stamp: str = ""
+    address: str = ""
 
 
 class Store(Protocol):
@@ -47,7 +49,8 @@ class Store(Protocol):
     def write(self, chunks: Sequence[Chunk]) -> None:
         """Stores chunks. When this returns they are durable; when it raises, any part of them may be.
 
-        With UPSERT an existing id is replaced. A server that refuses single chunks gets all the others, then Rejected(chunk_ids=...). No two chunks of one call have the same id. An empty call does nothing.
+        With UPSERT an existing id is replaced. A server that refuses single chunks gets all the others, then Rejected(chunk_ids=...).
+        No two chunks of one call have the same id. An empty call does nothing.
         """
 
     def delete(self, chunk_ids: Sequence[str]) -> None:

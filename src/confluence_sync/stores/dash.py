@@ -68,7 +68,7 @@ class DashStore:
     def identity(self) -> Identity:
         """The server cannot count; its id, or the mark we gave it where it keeps our id, tells a later collection of the same name."""
         found = [place for place in self.places.all() if place.id == self.place.id]
-        return Identity(found[0].made if found else "", None)
+        return Identity(found[0].made if found else "", None, address=self.place.id)
 
     def drop(self) -> None:
         for place in {p.id: p for p in (*self.places.named(self.place.name), self.place)}.values():
@@ -95,6 +95,10 @@ class DashBackend:
         if found:
             self.places.register_again(place)
         return DashStore(self.places, place, self.embeddings, self.most)
+
+    @property
+    def requests(self) -> int:
+        return self.places.link.requests
 
     def collections(self) -> list[str]:
         return [place.name for place in self.places.all()]

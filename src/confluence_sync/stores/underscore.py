@@ -137,6 +137,10 @@ class UnderscoreBackend:
             advice = "name another one in COLLECTION_ID, or leave EMBEDDING_MODEL_ID empty to take the collection's model"
             raise SettingsError(f"collection {collection!r} exists with another embedding model ({refusal}); {advice}") from refusal
 
+    @property
+    def requests(self) -> int:
+        return self.link.requests
+
     def collections(self) -> list[str]:
         if Feature.LIST not in self.features:
             return []

@@ -46,6 +46,10 @@ class VectorStoresBackend:
         files = Files(self.link, self.server.files_root, text(row, "id", "vector store"))
         return VectorStore(files, self.ledger, self._parallel(provider), fresh=not found)
 
+    @property
+    def requests(self) -> int:
+        return self.link.requests
+
     def collections(self) -> list[str]:
         return [str(row.get("name")) for row in self._stores()]
 

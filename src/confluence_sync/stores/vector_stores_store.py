@@ -182,8 +182,8 @@ class VectorStore:
         about = as_object(self.files.link.get(self.files.address), "vector store")
         total = child(about, "file_counts", "vector store").get("completed")
         if not isinstance(total, int) or not self.ledger.fact(self.id, "complete"):
-            return Identity(self.id, None)
-        return Identity(self.id, max(0, total - len(self.ledger.like(self.id, SENTINEL))))
+            return Identity(self.id, None, address=self.id)
+        return Identity(self.id, max(0, total - len(self.ledger.like(self.id, SENTINEL))), address=self.id)
 
     def drop(self) -> None:
         with suppress(NotFound):
