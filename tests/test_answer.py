@@ -54,8 +54,15 @@ def asked(answering: Answering, question: Question) -> list[object]:
     return asyncio.run(whole())
 
 
-def finder(*chunks: object) -> Answering:
-    return Answering(lambda text, top_k, where: hits(*chunks)[:top_k])
+def finder(*chunks: object, model: Scripted | None = None, seen: list[tuple[str, Filter]] | None = None) -> Answering:
+    """Answers from these chunks, whatever is searched for; what that was goes into `seen`."""
+
+    async def search(text: str, top_k: int, where: Filter) -> list[Hit]:
+        if seen is not None:
+            seen.append((text, where))
+        return hits(*chunks)[:top_k]
+
+    return Answering(search, model)
 
 
 @pytest.mark.parametrize(
@@ -200,7 +207,7 @@ def test_without_a_model_the_passages_are_shown() -> None:
 def test_nothing_found_is_said_without_asking_the_model() -> None:
     """No passage: the model is not asked, and the answer says that the pages do not hold it."""
     model = Scripted("invented")
-    events = asked(Answering(lambda *_: [], model), Question("Wo ist das?"))
+    events = asked(finder(model=model), Question("Wo ist das?"))
     assert events[-1] == Written(WORDS["en"].not_found, (), by_model=False)
     assert model.asked == []
 
@@ -208,7 +215,7 @@ def test_nothing_found_is_said_without_asking_the_model() -> None:
 def test_an_answer_is_streamed_with_true_citations() -> None:
     """The model sees rules, numbered passages and the question; its wrong numbers do not reach the reader."""
     model = Scripted("Rotate it [1], not [5].")
-    events = asked(Answering(finder(DISK).search, model), Question("How do I rotate the journal?"))
+    events = asked(finder(DISK, model=model), Question("How do I rotate the journal?"))
     assert isinstance(events[0], Found)
     assert "".join(e.text for e in events if isinstance(e, Piece)) == "Rotate it [1], not ."
     assert events[-1] == Written("Rotate it [1], not .", (1,), by_model=True)
@@ -218,29 +225,24 @@ def test_an_answer_is_streamed_with_true_citations() -> None:
 
 def test_a_follow_up_is_condensed_first() -> None:
     """With a history the model first makes a standalone question, and that is what is searched for."""
-    searched: list[str] = []
-
-    def search(text: str, top_k: int, where: Filter) -> list[Hit]:
-        searched.append(text)
-        return hits(DISK)
-
+    seen: list[tuple[str, Filter]] = []
     model = Scripted("How do I rotate the journal on Debian?", "So [1].")
     question = Question("And on Debian?", history=(Turn("user", "How do I rotate the journal?"), Turn("assistant", "Like this.")))
-    asked(Answering(search, model), question)
-    assert searched == ["How do I rotate the journal on Debian?"]
+    asked(finder(DISK, model=model, seen=seen), question)
+    assert [text for text, _ in seen] == ["How do I rotate the journal on Debian?"]
     assert "assistant: Like this." in model.asked[0][-1]["content"]
 
 
 def test_a_space_becomes_a_filter() -> None:
     """A question about one space searches only there."""
-    seen: list[Filter] = []
-    asked(Answering(lambda text, top_k, where: seen.append(where) or [], None), Question("x", space="OPS"))  # type: ignore[func-returns-value]
-    assert seen == [Filter(space_keys=("OPS",))]
+    seen: list[tuple[str, Filter]] = []
+    asked(finder(DISK, seen=seen), Question("x", space="OPS"))
+    assert seen == [("x", Filter(space_keys=("OPS",)))]
 
 
 def test_a_model_that_dies_is_not_an_answer() -> None:
     """What came so far is passed on, then the failure is raised; there is no Written."""
-    answering = Answering(finder(DISK).search, Scripted(ServerFailed("broke off")))
+    answering = finder(DISK, model=Scripted(ServerFailed("broke off")))
 
     seen: list[object] = []
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
 from dataclasses import dataclass
 
@@ -14,14 +13,14 @@ from confluence_sync.answer_words import words_for
 from confluence_sync.llm import Model
 from confluence_sync.model import Filter, Hit
 
-Search = Callable[[str, int, Filter], list[Hit]]
+Search = Callable[[str, int, Filter], Awaitable[list[Hit]]]
 Event = Found | Piece | Written
 CONDENSED = 1500  # tokens that the request for a standalone question may take
 
 
 @dataclass(frozen=True, slots=True)
 class Answering:
-    """Who answers: a search (blocking, run in a thread), a model or None, and the model's budget in tokens."""
+    """Who answers: a search, a model or None, and the model's budget in tokens."""
 
     search: Search
     model: Model | None = None
@@ -31,7 +30,7 @@ class Answering:
         """First Found, then Pieces, then Written. Raises RemoteError when the store or the model fails, also in the middle."""
         searched = await self._standalone(question)
         where = Filter(space_keys=(question.space,) if question.space else ())
-        found = passages(await asyncio.to_thread(self.search, searched, question.top_k, where))
+        found = passages(await self.search(searched, question.top_k, where))
         if self.model is None or not found:
             async for event in _without_model(question, searched, found):
                 yield event

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -11,9 +12,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from confluence_sync.jsonvalue import JsonObject
+from confluence_sync.keys import ANYONE, Caller
 from confluence_sync.service.problems import Problem
 
 MEGABYTE = 1024 * 1024
+LONGEST_BODY = 60.0  # seconds
 JSON = "application/json; charset=utf-8"
 
 
@@ -25,6 +28,7 @@ class Call:
     query: Mapping[str, str]
     body: JsonObject
     caller: str = ""
+    scopes: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,20 +59,24 @@ def _run(route: Route, request: Request, raw: bytes) -> Response:
 
 def call_of(request: Request, raw: bytes) -> Call:
     """Raises a Problem (400) for a body that is no JSON object."""
-    caller = request.scope.get("caller", "")
-    return Call(request.path_params, request.query_params, parse_body(raw), caller if isinstance(caller, str) else "")
+    who: Caller = request.scope.get("caller", ANYONE)
+    return Call(request.path_params, request.query_params, parse_body(raw), who.name, who.scopes)
 
 
 async def read_body(request: Request, limit: int) -> bytes:
-    """The body; a Problem (413) as soon as it is known to be longer than `limit` bytes, however it is sent."""
+    """The body. A Problem (413) as soon as it is known to be longer than `limit` bytes, however it is sent; 408 when it dawdles."""
     announced = request.headers.get("content-length", "0")
     body = bytearray()
     if not announced.isdigit() or int(announced) > limit:
         raise _too_large(limit)
-    async for piece in request.stream():
-        body += piece
-        if len(body) > limit:
-            raise _too_large(limit)
+    try:
+        async with asyncio.timeout(LONGEST_BODY):
+            async for piece in request.stream():
+                body += piece
+                if len(body) > limit:
+                    raise _too_large(limit)
+    except TimeoutError as error:
+        raise Problem(408, f"the body did not arrive within {LONGEST_BODY:g} s", "timeout") from error
     return bytes(body)
 
 

@@ -68,17 +68,12 @@ class Documents:
     store: SqliteStore
 
     def upsert(self, documents: Sequence[Document], now: str) -> Upserted:
-        """All or nothing. Only what differs is written, and text is only embedded again when it changed."""
-        with self.store.transaction():
-            held = {one.document_id: one for one in self.by_id([document.document_id for document in documents])}
-            new = [d for d in documents if d.document_id not in held]
-            known = [(d, held[d.document_id]) for d in documents if d.document_id in held]
-            rewritten = [d for d, before in known if before.text != plain_text(d.text)]
-            retagged = [d for d, before in known if before.text == plain_text(d.text) and dict(before.metadata) != dict(d.metadata)]
-            self.store.write([_chunk(document, now) for document in (*new, *rewritten)])
-            self.store.retag([_chunk(document, now) for document in retagged])
-        updated = len(rewritten) + len(retagged)
-        return Upserted(len(new), updated, len(documents) - len(new) - updated)
+        """All or nothing. Only what differs is written, and text is only embedded again when it changed, before the store is locked."""
+        held = {one.document_id: one for one in self.by_id([document.document_id for document in documents])}
+        new = [d for d in documents if d.document_id not in held]
+        changed = [d for d in documents if d.document_id in held and _differs(d, held[d.document_id])]
+        self.store.write([_chunk(document, now) for document in (*new, *changed)])
+        return Upserted(len(new), len(changed), len(documents) - len(new) - len(changed))
 
     def by_id(self, ids: Sequence[str]) -> list[Held]:
         """Those of the ids that are there, in any order."""
@@ -123,6 +118,10 @@ class Documents:
             .execute(f"SELECT id, text, metadata FROM chunks_{self.store.number} WHERE {condition}", values)
             .fetchall()
         )
+
+
+def _differs(document: Document, held: Held) -> bool:
+    return held.text != plain_text(document.text) or dict(held.metadata) != dict(document.metadata)
 
 
 def _held(row: tuple[str, str, str]) -> Held:

@@ -3,30 +3,95 @@
 from __future__ import annotations
 
 import logging
+import signal
+import ssl
+from collections.abc import Callable
+from contextlib import closing
+
+import uvicorn
 
 from confluence_sync.config import Settings
 from confluence_sync.errors import SettingsError
-from confluence_sync.stores.base import Backend
+from confluence_sync.keys import open_keys
+from confluence_sync.service.app import create_app
+from confluence_sync.service_file import ServiceFile
+from confluence_sync.stores.detect import collection_name, open_store_backend
 
 log = logging.getLogger(__name__)
 
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 GRACE = 5  # seconds that open requests get to end after SIGTERM
+MOST_AT_ONCE = 500  # connections; more are answered 503
 
 
-def run_service(settings: Settings, backend: Backend, host: str, port: int) -> int:
-    """Serves until SIGTERM or SIGINT; 0 when it ended that way, 1 when it could not start (the port is taken)."""
-    try:
-        import uvicorn
-    except ModuleNotFoundError as error:
-        raise SettingsError("the service needs two packages: pip install 'confluence-sync[service]'") from error
-    from confluence_sync.service.app import create_app
-
-    if host not in LOOPBACK and not settings.api_key and not settings.vector_api_key:
-        log.warning("listening on %s without a key: everyone who reaches this address can read and change everything; set API_KEY", host)
-    config = uvicorn.Config(
-        create_app(settings, backend), host=host, port=port, log_level="warning", access_log=False, timeout_graceful_shutdown=GRACE
-    )
-    server = uvicorn.Server(config)
-    server.run()
+def run_service(settings: Settings, host: str, port: int) -> int:
+    """Serves until SIGTERM or SIGINT and gives 0, or 1 when it could not start. Raises SettingsError for settings it cannot serve with."""
+    _warn_when_open(settings, host)
+    tls = _tls(settings)
+    backend, detection = open_store_backend(settings)
+    with closing(backend):
+        app = create_app(settings, backend, _live_name(settings, collection_name(settings, detection.variant)))
+        config = uvicorn.Config(
+            app,
+            host=host,
+            port=port,
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            limit_concurrency=MOST_AT_ONCE,
+            timeout_keep_alive=15,
+            timeout_graceful_shutdown=GRACE,
+        )
+        if tls:
+            config.load()
+            config.ssl = tls
+        log.info("serving %s on %s port %d; %s", settings.pipeline_title, host, port, detection.reason)
+        server = uvicorn.Server(config)
+        _end_quietly()
+        server.run()
     return 0 if server.started else 1
+
+
+def _end_quietly() -> None:
+    """The server stops by itself at a signal and then raises it again for whoever came before: by then there is nothing left to do."""
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda number, frame: None)
+
+
+def _live_name(settings: Settings, name: str) -> Callable[[], str]:
+    """A rotated collection's live name is in a file; looked up for each question, as it may change at any time."""
+    file = settings.live_collection_file
+
+    def live() -> str:
+        try:
+            return (file.read_text(encoding="utf-8").strip() if file else "") or name
+        except OSError:
+            return name
+
+    return live
+
+
+def _warn_when_open(settings: Settings, host: str) -> None:
+    file = ServiceFile(settings.state_dir)
+    with closing(file):
+        keyless = open_keys(settings, file).empty and not settings.jwt_jwks_url and not settings.tls_client_ca
+    if keyless and host not in LOOPBACK:
+        log.warning("LISTENING ON %s WITHOUT A KEY: whoever reaches this address can read and change everything. Set API_KEY", host)
+
+
+def _tls(settings: Settings) -> ssl.SSLContext | None:
+    """TLS 1.2 or newer; with TLS_CLIENT_CA only clients with a certificate of that authority get through the handshake."""
+    if not settings.tls_cert:
+        if settings.tls_client_ca or settings.tls_key:
+            raise SettingsError("TLS_CERT: empty, but TLS_KEY or TLS_CLIENT_CA is set; name the certificate's PEM file")
+        return None
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    try:
+        context.load_cert_chain(settings.tls_cert, settings.tls_key)
+        if settings.tls_client_ca:
+            context.load_verify_locations(settings.tls_client_ca)
+            context.verify_mode = ssl.CERT_REQUIRED
+    except (OSError, ssl.SSLError) as error:
+        raise SettingsError(f"TLS_CERT, TLS_KEY or TLS_CLIENT_CA cannot be used: {error}; they must be PEM files") from error
+    return context

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from confluence_sync.service.documents import Documents
-from confluence_sync.service.problems import Problem, no_collection
+from confluence_sync.service.problems import Problem, invalid, no_collection
 from confluence_sync.stores.sqlite import SqliteBackend, SqliteStore
 
 TABLE = """CREATE TABLE IF NOT EXISTS vector_api_collections (
@@ -64,11 +64,20 @@ class Shelf:
     """The collections of one store file. `model` and `dimension` are the server's own, "" and 0 when it searches words only."""
 
     backend: SqliteBackend
-    model: str = ""
-    dimension: int = 0
+    _open: dict[str, SqliteStore] = field(default_factory=dict)
+
+    @property
+    def model(self) -> str:
+        return self.backend.embedder.facts().model if self.backend.embedder else ""
+
+    @property
+    def dimension(self) -> int:
+        return self.backend.embedder.facts().dimension if self.backend.embedder else 0
 
     def create(self, wanted: Wanted, now: str) -> tuple[Collection, bool]:
         """The collection and whether it is new. The same name with another model is a Problem (409), as its vectors would not fit."""
+        if wanted.dimension and self.dimension and wanted.dimension != self.dimension:
+            raise invalid(f"dimension {wanted.dimension} is not that of this server's model {self.model}, which is {self.dimension}")
         with self.backend.connections.writing():
             there = self._find(wanted.name) is not None
             if there:
@@ -126,12 +135,15 @@ class Shelf:
             )
 
     def _find(self, name: str) -> SqliteStore | None:
-        """Without a write transaction, which Backend.open() needs: readers must not wait for writers."""
+        """Without Backend.open() where it can be avoided: that is a write transaction, and readers must not wait for writers."""
         if not self.backend.path.exists():
             return None
-        connections = self.backend.connections
-        row = connections.mine().execute("SELECT number, id FROM collections WHERE name = ?", (name,)).fetchone()
-        return SqliteStore(connections, *row) if row else None
+        row = self.backend.connections.mine().execute("SELECT id FROM collections WHERE name = ?", (name,)).fetchone()
+        if row is None:
+            return None
+        if row[0] not in self._open:
+            self._open[row[0]] = self.backend.open(name)
+        return self._open[row[0]]
 
     def _there(self, name: str) -> SqliteStore:
         store = self._find(name)
