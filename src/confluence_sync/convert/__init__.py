@@ -23,7 +23,7 @@ class Converted:
     fallback: bool = False
 
 
-def to_markdown(page: Page, users: Mapping[str, str] = {}) -> Converted:  # noqa: B006  # never written to
+def to_markdown(page: Page, users: Mapping[str, str] = {}) -> Converted:
     """The page's body as Markdown without its title. `users` maps account ids, user keys or logins to names."""
     if page.representation != "storage":
         from confluence_sync.convert import rendered

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from lxml import etree
 
 from confluence_sync.convert.blocks import item
@@ -16,7 +18,7 @@ _SIGNS = {"info": "NOTE", "note": "IMPORTANT", "success": "TIP", "tip": "TIP", "
 def extension(walk: Walk, element: etree._Element) -> None:
     """Both forms hold the same text: printing both would double it."""
     nodes = list(element.iterchildren(f"{AC}adf-node"))
-    blocks = walk.apart(lambda: [node(walk, one) for one in nodes] and None)
+    blocks = [block for one in nodes for block in walk.apart(partial(node, walk, one))]
     if not blocks:
         for fallback in element.iterchildren(f"{AC}adf-fallback"):
             blocks = walk.collected(fallback)

@@ -21,7 +21,7 @@ _ESCAPES = re.compile(
 )
 _BLOCK_START = re.compile(r"#{1,6}(?=\s|$)|>|[-+*](?=\s|$)|(?:-{2,}|=+)\s*$|~{3,}|\d{1,9}(?=[.)](?:\s|$))")
 _STARTERS = frozenset("#>-+*=~0123456789")
-_PLAIN_ADDRESS = re.compile(r"https?://[\w.\-/:%#?=&;,@!$'+~]*", re.ASCII)
+_PLAIN_ADDRESS = re.compile(r"(?:https?://|[#/])[\w.\-/:%#?=&;,@!$'+~]*", re.ASCII)
 _UNSAFE_IN_ADDRESS = re.compile(r"[\s()<>\\`\"|*\x00-\x1f]")
 _SAFE_SCHEMES = {"http", "https", "mailto", "ftp", "ftps", "sftp", "tel", "ssh", "git", "smb", "file", "news", "irc"}
 _INVISIBLE = re.compile("[\u0000-\u0020\u007f-\u00a0\u200b-\u200f\u2028\u2029\ufeff]")
@@ -43,6 +43,8 @@ def paragraph(inline: str) -> str:
     if LINE in words:
         lines = [line.strip(" ") for line in words.strip(LINE + " ").split(LINE)]
         return "  \n".join(line_start(line) for line in lines if line).replace(SPACE, " ")
+    if words.endswith("\\]"):
+        words = words[:-2] + "]"  # nothing follows that could make it a link
     return line_start(words).replace(SPACE, " ")
 
 

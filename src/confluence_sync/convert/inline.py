@@ -124,6 +124,19 @@ def date(walk: Walk, element: etree._Element) -> None:
         walk.text(element.get("datetime") or "")
 
 
+def formula(walk: Walk, element: etree._Element) -> None:
+    """MathML: its TeX source where it has one, else its symbols."""
+    source = next((one.text for one in element.iter("{*}annotation") if "tex" in (one.get("encoding") or "")), None)
+    text = " ".join((source or plain(element)).split())
+    walk.parts.append("$" + escape.code_span(text) + "$" if text else "")
+
+
+def span(walk: Walk, element: etree._Element) -> None:
+    """Its content, unless it only draws what stands beside it in another form (KaTeX)."""
+    if element.get("aria-hidden") != "true":
+        walk.flow(element)
+
+
 def mention(walk: Walk, element: etree._Element) -> None:
     """A user by name where it is known; never by an opaque id."""
     for attribute in ("account-id", "userkey", "username"):
@@ -145,6 +158,8 @@ HANDLERS: dict[str, Handler] = {
     "br": line_break,
     "img": html_image,
     "time": date,
+    "math": formula,
+    "span": span,
     f"{AC}image": image,
     f"{AC}emoticon": emoticon,
     f"{RI}user": mention,

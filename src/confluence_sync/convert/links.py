@@ -25,15 +25,24 @@ def link(walk: Walk, element: etree._Element) -> None:
     if target is not None and target.tag == f"{RI}user" and body is None:
         mention(walk, target)
         return
-    anchor = element.get(f"{AC}anchor") or ""
+    anchor = (element.get(f"{AC}anchor") or "").replace(" ", "-")
     url, name = resource(walk.page, target)
     url = url + "#" + quote(anchor) if anchor else url
     inner = walk.inline(body) if body is not None else ""
-    append(walk, inner if inner.strip() else escape.text(name or anchor), url)
+    append(walk, inner if inner.strip() else escape.text(name or element.get(f"{AC}anchor") or ""), url)
 
 
 def html_link(walk: Walk, element: etree._Element) -> None:
-    append(walk, walk.inline(element), element.get("href") or "")
+    href = (element.get("href") or "").strip()
+    if href.startswith("/") and not href.startswith("//"):
+        href = _origin(walk.page.site) + href
+    append(walk, walk.inline(element), href)
+
+
+def _origin(site: str) -> str:
+    """https://host of https://host/wiki: what an address from the root is relative to."""
+    scheme, separator, rest = site.partition("://")
+    return scheme + separator + rest.partition("/")[0]
 
 
 def append(walk: Walk, inner: str, url: str) -> None:

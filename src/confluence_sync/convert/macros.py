@@ -7,6 +7,7 @@ import re
 from lxml import etree
 
 from confluence_sync.convert import escape, links
+from confluence_sync.convert import macro_names as names
 from confluence_sync.convert.blocks import code_block, quoted
 from confluence_sync.convert.inline import mention, plain
 from confluence_sync.convert.reading import AC, RI
@@ -151,7 +152,7 @@ def _jira(walk: Walk, element: etree._Element) -> None:
     if key:
         walk.text(key)
     else:
-        walk.lost("jira query")
+        walk.lost("jira")
         walk.parts.append("Jira: " + escape.code_span(query) if query else "")
 
 
@@ -217,23 +218,9 @@ def _dropped(walk: Walk, element: etree._Element) -> None:
     """Navigation and ornaments: nothing of the page's own text."""
 
 
-_NAVIGATION = """toc toc-zone-nav children pagetree pagetreesearch recently-updated recently-updated-dashboard livesearch search listlabels
-related-labels popular-labels recently-used-labels navmap contentbylabel content-by-label content-by-user blog-posts change-history
-contributors contributors-summary favpages spaces space-details space-attachments attachments spacejump create-from-template
-create-space-button profile-picture userlister network global-reports index content-tree tasks-report-macro scroll-pagebreak
-scroll-exportbutton scroll-bookmark scroll-pagetitle scroll-tablelayout loremipsum wordpress-sync-info wordpress-metadata breadcrumbs
-space-index recently-viewed like livesearch-macro page-index page-tree childpages children-display""".split()
-
-_GROUPS = """expand excerpt details section column toc-zone tab-pane tabs-group ui-expand ui-tabs ui-tab ui-expand-macro div span align center
-scroll-only scroll-only-inline scroll-title scroll-content-block scroll-landscape scroll-portrait scroll-ignore scroll-ignore-inline
-scroll-pdf-ignore scroll-pdf-ignore-inline scroll-pdf-only scroll-indexterm show-if hide-if table-filter table-plus auibuttongroup
-horizontal-nav-group horizontal-nav-item vertical-nav-group vertical-nav-item multiexcerpt multiexcerpt-macro
-multiexcerpt-fast-block-macro multiexcerpt-fast-inline-macro sv-translation roundrect bgcolor color highlight cloak tasklist
-table-excerpt pivot-table table-joiner chart markdown-block im deck card""".split()
-
 MACROS: dict[str, Handler] = {
-    **dict.fromkeys(_NAVIGATION, _dropped),
-    **dict.fromkeys(_GROUPS, _section),
+    **dict.fromkeys(names.NAVIGATION, _dropped),
+    **dict.fromkeys(names.GROUPS, _section),
     **dict.fromkeys(("code", "codeblock", "code-pro", "paste-code-macro"), _code),
     **dict.fromkeys(("noformat", "preformatted"), fenced("")),
     **{name: fenced(name) for name in ("html", "markdown", "mermaid", "plantuml", "graphviz", "sql", "css")},
@@ -247,12 +234,11 @@ MACROS: dict[str, Handler] = {
     **dict.fromkeys(("status", "lozenge", "status-handy"), _status),
     "anchor": _anchor,
     **dict.fromkeys(("jira", "jiraissues"), _jira),
-    **dict.fromkeys(("include", "excerpt-include", "multiexcerpt-include", "multiexcerpt-include-macro"), _include),
-    **dict.fromkeys(("multiexcerpt-fast-include-block-macro", "multiexcerpt-fast-include-inline-macro"), _include),
-    **dict.fromkeys("view-file viewfile viewpdf viewdoc viewxls viewppt multimedia video excel widget".split(), _file),
-    **dict.fromkeys("drawio inc-drawio drawio-sketch gliffy mermaid-cloud plantumlcloud lucidchart balsamiq".split(), _diagram),
-    **dict.fromkeys("eazy-math-inline mathinline mathjax-inline-macro latex-inline".split(), _math),
-    **dict.fromkeys("easy-math-block eazy-math-block mathblock mathjax-block-macro latex latex-formatting".split(), _math_block),
+    **dict.fromkeys(names.INCLUDES, _include),
+    **dict.fromkeys(names.FILES, _file),
+    **dict.fromkeys(names.DIAGRAMS, _diagram),
+    **dict.fromkeys(names.FORMULAS, _math),
+    **dict.fromkeys(names.FORMULA_BLOCKS, _math_block),
     **dict.fromkeys(("ui-button", "auibutton", "button-hyperlink"), _button),
     **dict.fromkeys(("profile", "user-profile", "mention"), _profile),
 }

@@ -16,6 +16,7 @@ AT = "{at}"
 _OPEN = '<r xmlns:ac="ac" xmlns:ri="ri" xmlns:at="at">'
 _CLOSE = "</r>"
 _ENTITY = re.compile(r"<!\[CDATA\[.*?\]\]>|<!--.*?-->|&(\#\d{1,7};|\#[xX][0-9a-fA-F]{1,6};|[A-Za-z][A-Za-z0-9]{1,31};|)", re.DOTALL)
+_FOREIGN = re.compile(r"&(?!(?:lt|gt|amp|quot|apos|#\d{1,7}|#x[0-9a-fA-F]{1,6});)")
 _ILLEGAL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff\ud800-\udfff]")
 _XML_OWN = {"lt;", "gt;", "amp;", "quot;", "apos;"}
 _MARKUP = {"<": "&lt;", ">": "&gt;", "&": "&amp;"}
@@ -38,7 +39,7 @@ def _parsed(body: str) -> etree._Element:
 
 def _entities(body: str) -> str:
     """HTML's named entities as characters and bare ampersands escaped; CDATA sections are left alone."""
-    return _ENTITY.sub(_entity, body) if "&" in body else body
+    return _ENTITY.sub(_entity, body) if _FOREIGN.search(body) else body
 
 
 def _entity(match: re.Match[str]) -> str:

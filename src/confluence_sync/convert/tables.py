@@ -24,7 +24,7 @@ def table(walk: Walk, element: etree._Element) -> None:
         walk.lost("table in a table cell")
         walk.blocks.extend(" / ".join(cell for cell in row if cell) for row in rows if any(row))
     else:
-        walk.block(_drawn(rows, header))
+        walk.block(drawn(rows, header))
 
 
 def _rows(walk: Walk, element: etree._Element) -> tuple[list[list[str]], bool]:
@@ -58,7 +58,7 @@ def _row_elements(walk: Walk, element: etree._Element) -> Iterator[etree._Elemen
 def _row(walk: Walk, cells: list[etree._Element], hanging: dict[int, tuple[int, str]], plain: bool) -> list[str]:
     row: list[str] = []
     for cell in cells:
-        _fill(row, hanging)
+        fill(row, hanging)
         text = cell_text(walk, cell)
         if cell.tag == "th" and not plain and text and not text.startswith("**") and "<br>" not in text:
             text = f"**{text}**"
@@ -68,11 +68,11 @@ def _row(walk: Walk, cells: list[etree._Element], hanging: dict[int, tuple[int, 
             if down > 1:
                 hanging[column] = (down - 1, shown)
         row.extend([text] + [""] * (across - 1))
-    _fill(row, hanging)
+    fill(row, hanging)
     return row
 
 
-def _fill(row: list[str], hanging: dict[int, tuple[int, str]]) -> None:
+def fill(row: list[str], hanging: dict[int, tuple[int, str]]) -> None:
     """Takes over cells that span down from rows above: their text stands in every row it belongs to."""
     while len(row) in hanging:
         left, text = hanging.pop(len(row))
@@ -92,7 +92,8 @@ def cell_text(walk: Walk, cell: etree._Element) -> str:
     return "<br>".join(line.rstrip() for line in lines if line.strip())
 
 
-def _drawn(rows: list[list[str]], header: bool) -> str:
+def drawn(rows: list[list[str]], header: bool) -> str:
+    """Rows of cells as a Markdown table; without a header row it gets an empty one."""
     width = min(max(map(len, rows)), MAX_COLUMNS)
     if not header:
         rows = [[""] * width, *rows]

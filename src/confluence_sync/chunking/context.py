@@ -1,0 +1,38 @@
+"""The line every chunk begins with: which space, page and section it comes from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from confluence_sync.chunking.pieces import Count
+from confluence_sync.convert import escape
+from confluence_sync.model import Page
+
+
+def contexts(page: Page, path: tuple[str, ...], room: int, count: Count) -> Iterator[str]:
+    """The context line of at most `room` tokens, then the same with ordinals: for a text that occurs again under the same path."""
+    names = (page.space_name or page.space_key, page.ref.title, *path)
+    shown = (escape.text(encodable(name)) for name in names if name.strip())
+    line = escape.line_start(" ".join(" > ".join(shown).split()))
+    yield shortened(line, room, count)
+    ordinal = 2
+    while True:
+        suffix = f" ({ordinal})"
+        yield shortened(line, room - count(suffix) - 1, count) + suffix
+        ordinal += 1
+
+
+def shortened(line: str, room: int, count: Count) -> str:
+    """The line, or as much of it as fits with an ellipsis: a title of 255 characters can be 500 tokens."""
+    if count(line + "\n\n") <= room:
+        return line
+    low, high = 0, len(line)
+    while low < high:
+        middle = (low + high + 1) // 2
+        low, high = (middle, high) if count(line[:middle] + "…\n\n") <= room else (low, middle - 1)
+    return line[:low].rstrip("\\ ") + "…"
+
+
+def encodable(text: str) -> str:
+    """Without lone surrogates, which JSON can carry and UTF-8 cannot."""
+    return text if text.isascii() else text.encode("utf-8", "ignore").decode()

@@ -1,0 +1,51 @@
+"""Which headings a unit stands under, as text and as the anchor that a link to the section needs."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from urllib.parse import quote
+
+from confluence_sync.chunking.units import Unit
+
+_MARKED = re.compile(r"[<\[*~`\\]")
+_MARKS = re.compile(r"</?su[bp]>|<a id=\"[^\"]*\"></a>|!?\[((?:\\.|[^\]\\])*)\]\([^()]*\)|\*\*|~~|`|(?<!\\)\*|\\(?=[!-/:-@\[-`{-~])")
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """The headings above a unit, outermost first, and the anchor of the nearest ("" where there is none)."""
+
+    path: tuple[str, ...] = ()
+    anchor: str = ""
+
+
+def sections(units: Sequence[Unit]) -> list[Section]:
+    """For each unit the section it stands in; a heading stands in its own."""
+    found: list[Section] = []
+    path: list[tuple[int, str]] = []
+    seen: dict[str, int] = {}
+    here = Section()
+    for unit in units:
+        if unit.level:
+            title = plain(unit.text[unit.level + 1 :])
+            path = [above for above in path if above[0] < unit.level] + [(unit.level, title)]
+            here = Section(tuple(name for _, name in path), _anchor(title, seen))
+        found.append(here)
+    return found
+
+
+def plain(markdown: str) -> str:
+    """The text of a heading without marks, escapes, anchors and link targets."""
+    if not _MARKED.search(markdown):
+        return markdown
+    return " ".join(_MARKS.sub(lambda mark: plain(mark.group(1) or ""), markdown).split())
+
+
+def _anchor(title: str, seen: dict[str, int]) -> str:
+    """As Confluence Cloud names headings: spaces as hyphens, and a number behind every further one of the same name."""
+    name = title.replace(" ", "-")
+    times = seen.get(name, 0)
+    seen[name] = times + 1
+    return quote(f"{name}.{times}" if times else name, safe="!$&'()*+,;=:@/?-._~")
