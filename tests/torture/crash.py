@@ -1,0 +1,121 @@
+"""The crash matrix: one run is stopped at every effect in turn, the next one is not, and the store must equal a fresh sync."""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from confluence_sync.errors import ConfluenceSyncError
+from confluence_sync.listing import Wanted
+from confluence_sync.run import open_state
+from confluence_sync.simulator.server import Simulator
+from confluence_sync.stores.base import Backend
+from confluence_sync.stores.memory import MemoryBackend
+from confluence_sync.stores.sqlite import SqliteBackend
+from tests.torture.fuse import WHEN, Fuse, FusedBackend, Stop, fused
+from tests.torture.oracle import Contents, contents, difference, fresh
+from tests.torture.world import first_day, second_day, settings_for, small_steps, sync_once
+
+STORES = ("memory", "sqlite")
+
+
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """One cell: which store, which run is cut (the first fill, or the day after), where, and what came of it ("" when all is well)."""
+
+    store: str
+    scenario: str
+    at: int
+    when: str
+    effect: str
+    trouble: str
+
+
+@dataclass
+class Ground:
+    """A simulator with a state folder and a store as they were before the run that is to be cut."""
+
+    simulator: Simulator
+    folder: Path
+    store: str
+    memory: MemoryBackend
+
+    def backend(self) -> Backend:
+        return self.memory if self.store == "memory" else SqliteBackend(self.folder / "state" / "store.db")
+
+    def run(self, fuse: Fuse, wanted: Wanted) -> None:
+        backend = self.backend()
+        with fused(fuse), contextlib.closing(backend):
+            sync_once(settings_for(self.simulator, self.folder / "state"), FusedBackend(backend, fuse), wanted=wanted)
+
+    def copied(self, folder: Path) -> Ground:
+        shutil.rmtree(folder, ignore_errors=True)
+        shutil.copytree(self.folder, folder)
+        return Ground(self.simulator, folder, self.store, copy.deepcopy(self.memory))
+
+    def contents(self) -> Contents:
+        with contextlib.closing(self.backend()) as backend:
+            return contents(backend.open("confluence"))
+
+
+def nothing(simulator: Simulator) -> None:
+    """The space stays as it is."""
+
+
+Scenario = tuple[bool, Callable[[Simulator], None], Wanted]
+SCENARIOS: dict[str, Scenario] = {
+    "first fill": (False, nothing, Wanted()),
+    "a day of changes": (True, second_day, Wanted()),
+    "rebuild": (True, second_day, Wanted(rebuild=True)),
+}
+
+
+def crash_matrix(folder: Path, store: str, scenario: str, every: int = 1, twice: bool = False) -> Iterator[Cut]:
+    """Every cell of one store and one scenario. `twice` cuts the run after the cut one as well, at the same effect."""
+    filled, change, wanted = SCENARIOS[scenario]
+    with small_steps(), Simulator(first_day()) as simulator:
+        ground = Ground(simulator, folder / "ground", store, MemoryBackend())
+        (ground.folder / "state").mkdir(parents=True)
+        if filled:
+            ground.run(Fuse(), Wanted())
+        change(simulator)
+        expected = fresh(simulator)
+        whole = Fuse()
+        ground.copied(folder / "whole").run(whole, wanted)
+        for when in WHEN:
+            for at in range(1, len(whole.effects) + 1, every):
+                trouble = _cut(ground.copied(folder / "cell"), Fuse(at, when), wanted, expected, twice)
+                yield Cut(store, scenario, at, when, whole.effects[at - 1], trouble)
+
+
+def _cut(ground: Ground, fuse: Fuse, wanted: Wanted, expected: Contents, twice: bool) -> str:
+    try:
+        ground.run(fuse, wanted)
+        return "the run was not cut"
+    except Stop:
+        pass
+    if twice:
+        with contextlib.suppress(Stop):
+            ground.run(Fuse(fuse.at, fuse.when), wanted)
+    try:
+        ground.run(Fuse(), Wanted())
+    except ConfluenceSyncError as error:
+        return f"the next run failed: {error}"
+    return difference(ground.contents(), expected) or _state_trouble(ground, expected)
+
+
+def _state_trouble(ground: Ground, expected: Contents) -> str:
+    """The state must name exactly the chunks that are there, all settled."""
+    state = open_state(settings_for(ground.simulator, ground.folder / "state"))
+    try:
+        rows = state.database.rows("select chunk_ids, settled from entry")
+    finally:
+        state.close()
+    named = {chunk_id for row in rows for chunk_id in str(row[0]).split()}
+    if not all(row[1] for row in rows):
+        return "pages stay unsettled"
+    return "" if named == expected.keys() else "the state names other chunks than the store holds"
