@@ -61,6 +61,7 @@ CREATE VIRTUAL TABLE words_{n} USING fts5 (
 );
 INSERT INTO words_{n} (words_{n}, rank) VALUES ('automerge', 0); -- merging rarely and then more takes a fifth off a first sync
 INSERT INTO words_{n} (words_{n}, rank) VALUES ('crisismerge', 32);
+INSERT INTO words_{n} (words_{n}, rank) VALUES ('hashsize', 8388608); -- one segment a transaction, not one a megabyte
 CREATE TRIGGER chunks_{n}_in AFTER INSERT ON chunks_{n} BEGIN
     INSERT INTO words_{n} (rowid, heading, pairs, text) VALUES (new.number, new.heading, new.pairs, new.text);
 END;
