@@ -75,6 +75,7 @@ def test_a_restricted_page_looks_deleted(simulator: Simulator, client: Client) -
     simulator.restrict("5")
     assert client.raw("/api/v2/pages/5").status_code == 404
     assert "5" not in client.all_ids("/api/v2/pages")
+    assert client.all_ids("/rest/api/content/search", cql="id in (4, 5)") == ["4"]
     simulator.restrict("5", False)
     assert client.v2("/pages/5")["id"] == "5"
 

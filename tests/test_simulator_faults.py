@@ -266,7 +266,9 @@ def test_requests_may_come_in_pieces_and_together(simulator: Simulator) -> None:
 def test_a_client_may_close_or_leave(simulator: Simulator) -> None:
     """`Connection: close` is obeyed, and a client that has gone before a late answer harms nobody."""
     edge = b"GET /_edge/tenant_info HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+    begun = time.perf_counter()
     assert ask(simulator, edge).count(b"Connection: close") == 1
+    assert time.perf_counter() - begun < 0.4
     simulator.latency = 0.05
     for action in ("slow=0.02", "reset", "html200"):
         put(simulator, f". -> {action}")
