@@ -105,10 +105,11 @@ class _Chat(BaseHTTPRequestHandler):
         """Writes one piece, then nothing until the client is gone."""
         self._chat(["One moment"], done=False)
         until = time.monotonic() + self.server.hold
-        while time.monotonic() < until and not self.server.gone.is_set():
-            time.sleep(0.05)
+        while time.monotonic() < until:
+            time.sleep(0.02)
             if self._client_left():
                 self.server.gone.set()
+                return
 
     def _client_left(self) -> bool:
         self.connection.settimeout(0.01)

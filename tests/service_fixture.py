@@ -5,16 +5,22 @@ from __future__ import annotations
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
+import httpx
 import uvicorn
 from starlette.applications import Starlette
 
 from confluence_sync.config import Settings
+from confluence_sync.model import Chunk
 from confluence_sync.service.app import create_app
+from confluence_sync.service.syncing import SyncNow
+from confluence_sync.stores.memory import MemoryBackend
 from confluence_sync.stores.sqlite import SqliteBackend
+from tests.store_contract import SAMPLE
 
 
 @contextmanager
@@ -43,3 +49,25 @@ def serve_vector_api(folder: Path, **settings: object) -> Iterator[str]:
     with serve_app(create_app(Settings(state_dir=folder, **settings), backend)) as base:  # type: ignore[arg-type]  # a test's own settings
         yield base
     backend.close()
+
+
+@dataclass
+class Service:
+    """A running service: its address, the store it answers from, and its STATE_DIR."""
+
+    base: str
+    backend: MemoryBackend
+    folder: Path
+
+    def client(self, **headers: str) -> httpx.Client:
+        return httpx.Client(base_url=self.base, timeout=20, headers=headers)
+
+
+@contextmanager
+def serve_answers(folder: Path, chunks: Sequence[Chunk] = SAMPLE, sync_now: SyncNow | None = None, **settings: object) -> Iterator[Service]:
+    """The whole service over a memory store with a few chunks."""
+    backend = MemoryBackend()
+    backend.open("confluence").write(chunks)
+    chosen = Settings(state_dir=folder, **settings)  # type: ignore[arg-type]  # a test's own settings
+    with serve_app(create_app(chosen, backend, sync_now=sync_now)) as base:
+        yield Service(base, backend, folder)
