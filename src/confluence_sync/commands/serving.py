@@ -16,7 +16,5 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     settings = settings_for(options)
     from confluence_sync.service.run import run_service
-    from confluence_sync.stores.detect import open_store_backend
 
-    backend, _ = open_store_backend(settings)
-    return run_service(settings, backend, options.host, options.port)
+    return run_service(settings, options.host, options.port)
