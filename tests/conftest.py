@@ -1,4 +1,4 @@
-"""What every test starts from: no settings of this machine, an empty folder to stand in, no host but this one, and a simulator on request."""
+"""What every test starts from: no settings of this machine, an empty folder to stand in, no host but this one, a simulator on request."""
 
 from __future__ import annotations
 

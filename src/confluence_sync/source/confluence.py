@@ -6,7 +6,7 @@ import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-from confluence_sync.errors import Gone, NotAllowed, NotFound, RemoteError
+from confluence_sync.errors import BadAnswer, Gone, NotAllowed, NotFound, RemoteError, ServerFailed, TooLarge
 from confluence_sync.http import Link
 from confluence_sync.model import Account, Page, PageRef, Presence, Scope, Space, batched
 from confluence_sync.source.base import Failure
@@ -112,13 +112,20 @@ class Confluence:
         """Labels by page id. What CQL's index does not show yet is asked for one by one; without permission there are none."""
         if not page_ids or "labels" in self._mute:
             return {}
+        found = self._labels_by_search(page_ids) if "CQL labels" not in self._mute else {}
+        return found | self._labels_one_by_one([i for i in page_ids if i not in found])
+
+    def _labels_by_search(self, page_ids: list[str]) -> dict[str, tuple[str, ...]]:
         try:
-            found = self.cql.labels(page_ids) if "CQL labels" not in self._mute else {}
+            return self.cql.labels(page_ids)
         except (Gone, NotAllowed) as error:
             why = f"labels cost a request a page, because search does not serve them: {error} (scope {self.cql.scope})"
             self._leave_out("CQL labels", why)
-            found = {}
-        return found | self._labels_one_by_one([i for i in page_ids if i not in found])
+        except (ServerFailed, TooLarge, BadAnswer) as error:
+            if self.v2 is None or not error.sent:
+                raise
+            log.warning("labels of %d pages are asked for one by one: %s", len(page_ids), error)
+        return {}
 
     def _labels_one_by_one(self, page_ids: list[str]) -> dict[str, tuple[str, ...]]:
         if self.v2 is None:
