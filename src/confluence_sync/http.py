@@ -42,7 +42,7 @@ class Answer:
         """Raises BadAnswer for anything that is not JSON, and says when it looks like a login page."""
         try:
             return json.loads(self.body)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:  # the latter for arrays nested ten thousand deep
             raise BadAnswer(f"{_path(self.url)} answered {self.status} with {self._what()} instead of JSON", self.status) from error
 
     def _what(self) -> str:
@@ -79,8 +79,8 @@ class Link:
 
     base: str
     wire: Wire
-    headers: Mapping[str, str] = field(default_factory=dict)
-    secrets: tuple[str, ...] = ()
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    secrets: tuple[str, ...] = field(default=(), repr=False)
     patience: Patience = Patience()
     requests: int = 0
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
@@ -164,7 +164,7 @@ class Link:
 
     def redact(self, text: str) -> str:
         """`text` without any secret this connection knows."""
-        for secret in self.secrets:
+        for secret in filter(None, self.secrets):
             text = text.replace(secret, "***")
         return text
 
@@ -225,7 +225,7 @@ def _said(answer: Answer) -> str:
     """The server's own words, one line, short; nothing for HTML."""
     try:
         value = json.loads(answer.body)
-    except ValueError:
+    except (ValueError, RecursionError):
         return "" if b"<" in answer.body[:100] else " ".join(answer.body[:200].decode("utf-8", "replace").split())
     return " ".join(_message(value).split())[:300]
 
