@@ -237,47 +237,41 @@ def test_rules_come_from_text_and_from_values() -> None:
 
 
 def ask(simulator: Simulator, *sent: bytes) -> bytes:
-    """What comes back for raw bytes, until the server closes or says nothing for half a second."""
-    with socket.create_connection((simulator.host, simulator.port), timeout=0.5) as line:
-        received = b""
+    """What comes back for raw bytes until the server closes the connection."""
+    with socket.create_connection((simulator.host, simulator.port), timeout=10) as line:
         for part in sent:
             line.sendall(part)
             time.sleep(0.02)
-        while True:
-            try:
-                more = line.recv(65536)
-            except TimeoutError:
-                return received
-            if not more:
-                return received
+        received = b""
+        while more := line.recv(65536):
             received += more
+        return received
+
+
+STAYS = b"GET /_edge/tenant_info HTTP/1.1\r\nHost: x\r\n\r\n"
+CLOSES = STAYS.replace(b"Host: x", b"Connection: close")
 
 
 def test_requests_may_come_in_pieces_and_together(simulator: Simulator) -> None:
-    """A request split over packets is answered once, two in one packet are answered in order."""
-    edge = b"GET /_edge/tenant_info HTTP/1.1\r\nHost: x\r\n\r\n"
-    assert ask(simulator, edge[:20], edge[20:]).count(b"200 OK") == 1
-    assert ask(simulator, edge + edge).count(b"200 OK") == 2
+    """A request split over packets is answered once, two in one packet are answered in order, and then the line is closed."""
+    assert ask(simulator, CLOSES[:20], CLOSES[20:]).count(b"200 OK") == 1
+    assert ask(simulator, STAYS + CLOSES).count(b"200 OK") == 2
     put(simulator, ". -> latency=0.1 nth=1")
-    assert ask(simulator, edge, edge).count(b"200 OK") == 2
-    assert b"cloudId" not in ask(simulator, edge.replace(b"GET", b"HEAD"))
+    assert ask(simulator, STAYS, CLOSES).count(b"200 OK") == 2
+    assert b"cloudId" not in ask(simulator, CLOSES.replace(b"GET", b"HEAD"))
 
 
-def test_a_client_may_close_or_leave(simulator: Simulator) -> None:
-    """`Connection: close` is obeyed, and a client that has gone before a late answer harms nobody."""
-    edge = b"GET /_edge/tenant_info HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
-    begun = time.perf_counter()
-    assert ask(simulator, edge).count(b"Connection: close") == 1
-    assert time.perf_counter() - begun < 0.4
+def test_a_client_may_leave(simulator: Simulator) -> None:
+    """A client that has gone before a late answer harms nobody."""
     simulator.latency = 0.05
     for action in ("slow=0.02", "reset", "html200"):
         put(simulator, f". -> {action}")
         with socket.create_connection((simulator.host, simulator.port)) as line:
-            line.sendall(edge.replace(b"Connection: close\r\n", b""))
+            line.sendall(STAYS)
             time.sleep(0.07 if action == "slow=0.02" else 0.02)
         time.sleep(0.3)
     put(simulator, "")
-    assert b"200 OK" in ask(simulator, edge)
+    assert b"200 OK" in ask(simulator, CLOSES)
 
 
 @pytest.mark.parametrize("sent", [b"HELLO\r\n\r\n", b"POST / HTTP/1.1\r\nContent-Length: x\r\n\r\n", b"GET /" + b"a" * 300_000])

@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 import shlex
 import signal
+import socket
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -77,11 +79,23 @@ def test_faults_and_control_can_be_given(tmp_path: Path) -> None:
         process.communicate(timeout=10)
 
 
+def stop_once_it_answers(port: int) -> None:
+    """Sends SIGTERM to this process when the port is open, which is after the signal's handler is in place."""
+    for _ in range(500):
+        with socket.socket() as line:
+            if line.connect_ex(("127.0.0.1", port)) == 0:
+                os.kill(os.getpid(), signal.SIGTERM)
+                return
+        time.sleep(0.02)
+
+
 def test_it_runs_in_the_main_thread_until_told(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     """The same in this process: a dozen spaces are listed, the others counted, and SIGTERM ends it with 0."""
     (tmp_path / "space.jsonl").write_text("".join(f'{{"id": "{n}", "space": {{"key": "S{n}"}}}}\n' for n in range(1, 16)))
-    threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGTERM)).start()
-    assert serve(tmp_path / "space.jsonl") == 0
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = int(taken.getsockname()[1])
+    threading.Thread(target=stop_once_it_answers, args=(port,), daemon=True).start()
+    assert serve(tmp_path / "space.jsonl", port=port) == 0
     assert "#   and 3 more" in capsys.readouterr().out
 
 
