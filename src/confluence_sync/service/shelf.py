@@ -45,6 +45,7 @@ class Collection:
     name: str
     facts: Facts
     count: int
+    revision: str = ""
 
     def body(self) -> dict[str, object]:
         return {
@@ -56,6 +57,7 @@ class Collection:
             "metadata": dict(self.facts.metadata),
             "created_at": self.facts.created_at,
             "updated_at": self.facts.updated_at,
+            "revision": self.revision,
         }
 
 
@@ -94,7 +96,8 @@ class Shelf:
         """Raises a Problem (404) when there is none of that name. A collection that a local sync made has no dates."""
         store = self._there(name)
         facts = self._facts(store.id) or Facts(self.model, self.dimension)
-        return Collection(name, facts, store.identity().count or 0)
+        seen = store.identity()
+        return Collection(name, facts, seen.count or 0, seen.stamp)
 
     def page(self, after: str, limit: int) -> tuple[list[Collection], str]:
         """At most `limit` collections by name behind `after`, and the name to go on after ("" at the end)."""

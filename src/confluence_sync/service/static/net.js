@@ -20,21 +20,13 @@ let key = sessionStorage.getItem("key") ?? "";
 export async function call(path, options = {}) {
   const headers = { "content-type": "application/json", ...(key ? { authorization: `Bearer ${key}` } : {}) };
   const answer = await fetch(path, { ...options, headers });
-  if (answer.status === 401 || (answer.status === 403 && !key)) {
+  if (answer.ok) return answer;
+  const body = await answer.json().catch(() => ({}));
+  if (answer.status === 401 || body.detail === "Invalid API key") {
     await askForKey();
     return call(path, options);
   }
-  if (!answer.ok) throw new Error(await said(answer));
-  return answer;
-}
-
-async function said(answer) {
-  const body = await answer.json().catch(() => ({}));
-  if (answer.status === 403 && body.detail === "Invalid API key") {
-    key = "";
-    sessionStorage.removeItem("key");
-  }
-  return body.detail ?? `${answer.status} ${answer.statusText}`;
+  throw new Error(body.detail ?? `${answer.status} ${answer.statusText}`);
 }
 
 let asking = null;

@@ -1,9 +1,9 @@
 // Every word of the page, in English and French; the browser's language decides.
 const WORDS = {
   en: {
-    skip: "Go to the question", welcome: "What would you like to know?", clear: "New conversation", freshness: "Freshness",
+    skip: "Go to the question", welcome: "What would you like to know?", clear: "New chat", freshness: "Freshness",
     explain: "Answers come from your Confluence pages only, with the sources they rest on.", question: "Your question",
-    placeholder: "Ask about your documentation…", send: "Ask", stop: "Stop", space: "Space", allSpaces: "All spaces",
+    placeholder: "Ask your documentation…", send: "Ask", stop: "Stop", space: "Space", allSpaces: "All spaces",
     hint: "Enter sends, Shift+Enter makes a new line", sources: "Sources", you: "You", answer: "Answer", changed: "changed",
     lastSync: "Last sync", never: "never", pages: "Pages", chunks: "Passages", oldest: "Oldest page", held: "Held deletions",
     sync: "Sync now", syncing: "Syncing…", synced: (n, s, f) => `Done: ${n} updated, ${s} unchanged, ${f} failed.`,
@@ -13,9 +13,9 @@ const WORDS = {
     lost: "The connection was lost. Try again.", copy: "Copy", copied: "Copied", thinking: "Searching…", opens: "opens in a new tab",
   },
   fr: {
-    skip: "Aller à la question", welcome: "Que souhaitez-vous savoir ?", clear: "Nouvelle conversation", freshness: "Fraîcheur",
+    skip: "Aller à la question", welcome: "Que souhaitez-vous savoir ?", clear: "Nouveau", freshness: "Fraîcheur",
     explain: "Les réponses viennent uniquement de vos pages Confluence, avec les sources sur lesquelles elles s’appuient.",
-    question: "Votre question", placeholder: "Posez une question sur votre documentation…", send: "Envoyer", stop: "Arrêter",
+    question: "Votre question", placeholder: "Interrogez votre documentation…", send: "Envoyer", stop: "Arrêter",
     space: "Espace", allSpaces: "Tous les espaces", hint: "Entrée envoie, Maj+Entrée va à la ligne", sources: "Sources",
     you: "Vous", answer: "Réponse", changed: "modifiée le", lastSync: "Dernière synchronisation", never: "jamais", pages: "Pages",
     chunks: "Passages", oldest: "Page la plus ancienne", held: "Suppressions retenues", sync: "Synchroniser", syncing: "Synchronisation…",
@@ -28,7 +28,8 @@ const WORDS = {
   },
 };
 
-export const language = (navigator.languages?.[0] ?? navigator.language ?? "en").toLowerCase().startsWith("fr") ? "fr" : "en";
+const locale = navigator.languages?.[0] ?? navigator.language ?? "en";
+export const language = locale.toLowerCase().startsWith("fr") ? "fr" : "en";
 export const words = WORDS[language];
 
 export function speak(root) {
@@ -39,5 +40,5 @@ export function speak(root) {
 export function day(text, withTime = false) {
   const at = new Date(text);
   if (!text || Number.isNaN(at.getTime())) return "";
-  return at.toLocaleString(language, withTime ? { dateStyle: "medium", timeStyle: "short" } : { dateStyle: "medium" });
+  return at.toLocaleString(locale, withTime ? { dateStyle: "medium", timeStyle: "short" } : { dateStyle: "medium" });
 }
