@@ -36,23 +36,28 @@ def delete_gone(state: State, source: Source, store: Store, scope: Scope, plan: 
     if Feature.DELETE not in store.features:
         why = "this store cannot delete, so what vanished upstream stays there"
         return [Held(scope.space.key, why, count=plan.count(Kind.DELETE))]
-    changed = _changed_since(source, scope, account)
-    if changed:
-        return [Held(scope.space.key, changed, count=plan.count(Kind.DELETE))]
     unknown: list[str] = []
+    asked = 0
     candidates = steps(state, plan.scope, Kind.DELETE, AT_ONCE)
     while some := [step.page_id for step in islice(candidates, AT_ONCE)]:
         presence = source.presence(some, scope)
+        changed = changed_since(source, scope, account)
+        if changed:
+            return [Held(scope.space.key, changed, some, plan.count(Kind.DELETE) - asked)]
         gone = [page_id for page_id in some if presence[page_id].gone]
         delete_pages(state, store, plan.scope, gone, report)
+        asked += len(some)
         report.deleted_pages.update((page_id, presence[page_id].value) for page_id in gone)
         unknown += [page_id for page_id in some if presence[page_id] is Presence.UNKNOWN]
         report.pages.unchanged += sum(presence[page_id] is Presence.CURRENT for page_id in some)
     return [Held(scope.space.key, "what became of these pages could not be told", unknown[:1000], len(unknown))] if unknown else []
 
 
-def _changed_since(source: Source, scope: Scope, account: Account) -> str:
-    """Why the listing cannot be trusted any more: the account or the space is not what it was when it was made. "" when all is well."""
+def changed_since(source: Source, scope: Scope, account: Account) -> str:
+    """Why 404 proves nothing now: the account or the space is not what it was when the run began. "" when all is well.
+
+    Asked after the pages were, because a token or a permission that ends in between makes every page answer 404.
+    """
     try:
         now = source.whoami()
         space = source.space(scope.space.id)

@@ -19,6 +19,7 @@ from confluence_sync.errors import Refused, RemoteError, ServerFailed, SettingsE
 from confluence_sync.fetch import fetched
 from confluence_sync.fill import Filling, Unsure
 from confluence_sync.generations import DONE, PENDING, WRITING, Generation, Generations, new_name, owner_of
+from confluence_sync.gone import changed_since
 from confluence_sync.listing import steps
 from confluence_sync.live import LiveStore
 from confluence_sync.mentions import with_names
@@ -94,8 +95,10 @@ class Rotation:
         for some in batched(missing, BULK):
             presence |= self.job.source.presence(some, self.scope)
         unknown = [page_id for page_id in missing if presence[page_id] is Presence.UNKNOWN]
-        if unknown:
-            why = "what became of these pages could not be told, so the collection stays as it is"
+        changed = changed_since(self.job.source, self.scope, self.job.account) if missing else ""
+        if unknown or changed:
+            why = changed or "what became of these pages could not be told, so the collection stays as it is"
+            unknown = unknown or missing
             self.job.report.held.append(Held(self.scope.space.key, why, unknown[:1000], len(unknown)))
             return None
         self.report.deleted_pages.update((i, presence[i].value) for i in missing if presence[i].gone)
