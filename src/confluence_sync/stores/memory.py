@@ -20,18 +20,22 @@ class MemoryStore:
     id: str = field(default_factory=lambda: uuid.uuid4().hex)
     chunks: dict[str, Chunk] = field(default_factory=dict)
     features: Feature = ALL
+    stamp: str = ""
 
     def write(self, chunks: Sequence[Chunk]) -> None:
         self.chunks.update((chunk.id, chunk) for chunk in chunks)
+        self.stamp = uuid.uuid4().hex
 
     def delete(self, chunk_ids: Sequence[str]) -> None:
         for chunk_id in chunk_ids:
             self.chunks.pop(chunk_id, None)
+        self.stamp = uuid.uuid4().hex
 
     def retag(self, chunks: Sequence[Chunk]) -> None:
         for chunk in chunks:
             if chunk.id in self.chunks:
                 self.chunks[chunk.id] = replace(self.chunks[chunk.id], metadata=chunk.metadata)
+        self.stamp = uuid.uuid4().hex
 
     def ids(self) -> Iterator[Stored]:
         yield from [Stored(chunk.id, chunk.metadata) for chunk in self.chunks.values()]
@@ -47,7 +51,7 @@ class MemoryStore:
         return [Hit(c.id, score, c.text, c.metadata) for score, c in best[:top_k]]
 
     def identity(self) -> Identity:
-        return Identity(self.id, len(self.chunks))
+        return Identity(self.id, len(self.chunks), self.stamp)
 
     def drop(self) -> None:
         self.chunks.clear()

@@ -64,6 +64,10 @@ class SqliteStore:
             )
             if self._vectors and windows:
                 self._vectors.put(connection, windows)
+            self._stamp(connection)
+
+    def _stamp(self, connection: sqlite3.Connection) -> None:
+        connection.execute("UPDATE collections SET stamp = hex(randomblob(8)) WHERE number = ?", (self.number,))
 
     def _without_vectors(self, chunks: Sequence[Chunk]) -> list[Chunk]:
         """Those whose text is not yet embedded: after a crash a page is written again, and embedding is what costs."""
@@ -79,6 +83,7 @@ class SqliteStore:
     def delete(self, chunk_ids: Sequence[str]) -> None:
         with self.connections.writing() as connection:
             connection.executemany(f"DELETE FROM chunks_{self.number} WHERE id = ?", [(chunk_id,) for chunk_id in chunk_ids])
+            self._stamp(connection)
 
     def retag(self, chunks: Sequence[Chunk]) -> None:
         rows = [(*tags(chunk.metadata), chunk.id) for chunk in chunks]
@@ -87,6 +92,7 @@ class SqliteStore:
                 f"UPDATE chunks_{self.number} SET (space, page, modified, labels, metadata, heading) = (?, ?, ?, ?, ?, ?) WHERE id = ?",
                 rows,
             )
+            self._stamp(connection)
 
     def ids(self) -> Iterator[Stored]:
         """Read a part at a time, so that the caller may write and delete in between."""
@@ -144,7 +150,8 @@ class SqliteStore:
             log.warning(
                 "%d chunks are more than the embedded store is good for (%d): set DATABASE_URL (pgvector) or use Milvus", count, SENSIBLE
             )
-        return Identity(self.id, count)
+        stamp = self._read("SELECT stamp FROM collections WHERE number = ?", self.number)
+        return Identity(self.id, count, str(stamp[0][0]) if stamp else "")
 
     def drop(self) -> None:
         with self.connections.writing() as connection:

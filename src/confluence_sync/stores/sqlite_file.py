@@ -15,7 +15,7 @@ from confluence_sync.errors import ConfluenceSyncError, NotFound, Refused, Serve
 log = logging.getLogger(__name__)
 
 APPLICATION_ID = 0x43465359  # "CFSY", in the header of every file we make
-SCHEMA = 1
+SCHEMA = 2
 PATIENCE = 60.0  # seconds that a statement waits for another program's transaction
 NETWORK = {
     "nfs",
@@ -40,7 +40,8 @@ CREATE TABLE collections (
     name TEXT NOT NULL UNIQUE,
     id TEXT NOT NULL,                         -- another one each time a collection of this name is made
     vectors TEXT,                             -- facts of the model that fills it, as JSON; NULL: keyword search only
-    generation INTEGER NOT NULL DEFAULT 0     -- grows with every change of vectors
+    generation INTEGER NOT NULL DEFAULT 0,    -- grows with every change of vectors
+    stamp TEXT NOT NULL DEFAULT ''            -- another one after every write, so that a restored older copy is noticed
 );
 """
 
@@ -152,7 +153,7 @@ def _prepare(connection: sqlite3.Connection, path: Path) -> None:
         connection.execute("PRAGMA journal_mode = WAL")
     connection.execute("PRAGMA synchronous = FULL")
     connection.execute("PRAGMA cache_size = -32768")
-    if connection.execute("PRAGMA user_version").fetchone()[0] == 0:
+    if connection.execute("PRAGMA user_version").fetchone()[0] < SCHEMA:
         _lay_out(connection)
 
 
@@ -170,11 +171,14 @@ def _check(connection: sqlite3.Connection, path: Path) -> None:
 
 def _lay_out(connection: sqlite3.Connection) -> None:
     connection.execute("BEGIN IMMEDIATE")
-    if connection.execute("PRAGMA user_version").fetchone()[0] == 0:  # another process may have been quicker
+    found = connection.execute("PRAGMA user_version").fetchone()[0]  # another process may have been quicker
+    if found == 0:
         for statement in LAYOUT.split(";\n"):
             connection.execute(statement)
         connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-        connection.execute(f"PRAGMA user_version = {SCHEMA}")
+    elif found == 1:
+        connection.execute("ALTER TABLE collections ADD COLUMN stamp TEXT NOT NULL DEFAULT ''")
+    connection.execute(f"PRAGMA user_version = {SCHEMA}")
     connection.execute("COMMIT")
 
 

@@ -88,7 +88,8 @@ class UnderscoreStore:
         about = as_object(self.link.get(self._address()), "collection")
         mark = child(about, "metadata", "collection").get("generation")
         count = about.get("document_count")
-        return Identity(str(mark or about.get("created_at")), count if isinstance(count, int) else None)
+        stamp = text(about, "revision", "collection", "") or text(about, "updated_at", "collection", "")
+        return Identity(str(mark or about.get("created_at")), count if isinstance(count, int) else None, stamp)
 
     def drop(self) -> None:
         self._require(Feature.DELETE)
