@@ -59,10 +59,24 @@ def mark_dirty(state: State, store: Store, target: str) -> None:
     state.note_collection(target, Collection(seen.id, seen.count, seen.stamp, clean=False))
 
 
-def mark_clean(state: State, store: Store, target: str) -> None:
-    """Says that state and store fit, and how the store looked then."""
+def mark_clean(state: State, store: Store, target: str, expected: int | None = None) -> int:
+    """Says that state and store fit, and how the store looked then; gives how many chunks it holds fewer than `expected`.
+
+    With another count than expected somebody else wrote at the same time, or the store lost something: the next run looks chunk by chunk.
+    """
     seen = store.identity()
-    state.note_collection(target, Collection(seen.id, seen.count, seen.stamp, clean=True))
+    fits = seen.count is None or expected is None or seen.count == expected
+    state.note_collection(target, Collection(seen.id, seen.count, seen.stamp, clean=fits))
+    return 0 if fits or seen.count is None or expected is None else max(0, expected - seen.count)
+
+
+def lost_chunks(state: State, store: Store, scopes: Sequence[str]) -> int:
+    """How many chunks that the state names as settled the store does not list; 0 where it cannot list."""
+    if Feature.LIST not in store.features:
+        return 0
+    there = {stored.chunk_id for stored in store.ids()}
+    settled = (entry for scope in scopes for entry in state.every_entry(scope) if entry.settled)
+    return sum(chunk_id not in there for entry in settled for chunk_id in entry.chunk_ids)
 
 
 def foreign_ids(state: State) -> list[str]:
@@ -118,11 +132,13 @@ def _rebuild(state: State, scope: Owned) -> None:
         before[entry.page_id] = entry.parent_id
         if not entry.chunk_ids:
             empty.append(entry)
+    missing = state.missing(scope.key)
     state.forget_all(scope.key)
     state.put(scope.key, empty)
     entries = _entries(state, scope.scope, before)
     while some := list(islice(entries, 1000)):
         state.put(scope.key, some)
+    state.note_missing(scope.key, missing)
 
 
 def _entries(state: State, scope: Scope, parents: dict[str, str]) -> Iterator[Entry]:

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 
 from confluence_sync.adopt import Owned
 from confluence_sync.config import Settings
 from confluence_sync.errors import Refused
 from confluence_sync.model import Scope, Space, digest
+from confluence_sync.plan import FREE_DELETES
 from confluence_sync.report import Held
 from confluence_sync.run import Run
 from confluence_sync.source.folder import folder_id
 from confluence_sync.source.spaces import Chosen
 from confluence_sync.state import Binding
+
+log = logging.getLogger(__name__)
 
 WAY_OUT = "nothing was changed. Set another COLLECTION_ID, or run with --rebuild to fill this one anew"
 
@@ -27,12 +31,15 @@ def scope_key(job: Run, scope: Scope) -> str:
 
 
 def owned_scopes(job: Run, chosen: Sequence[Chosen]) -> list[Owned]:
-    """The scopes that this state keeps in the collection: those of this run, and those that earlier runs bound."""
+    """The scopes that this state keeps in the collection: those of this run, and those that earlier runs bound.
+
+    One that was bound as another shard counts as new: pages that another shard filled are taken over from the store.
+    """
     bound = {binding.scope: binding for binding in job.state.bindings(job.target)}
     mine = {scope_key(job, scope): scope for scope in (scope_of(job.settings, one.space) for one in chosen)}
     shard = (job.settings.job_completion_index, job.settings.shard_count)
     others = [Owned(key, Scope(Space(b.space_id, b.space_key, ""), "", (), *shard), True) for key, b in bound.items() if key not in mine]
-    return [Owned(key, scope, key in bound) for key, scope in mine.items()] + others
+    return [Owned(key, scope, key in bound and bound[key].described == scope.describe()) for key, scope in mine.items()] + others
 
 
 def refuse_other_meaning(job: Run, chosen: Sequence[Chosen]) -> None:
@@ -52,6 +59,32 @@ def refuse_other_meaning(job: Run, chosen: Sequence[Chosen]) -> None:
                     f"this collection was filled with {binding.selection} of space {one.space.key}, and the settings now say "
                     f"{scope.selection}; {WAY_OUT}"
                 )
+
+
+def leave_other_meaning(job: Run, chosen: Sequence[Chosen]) -> None:
+    """With --rebuild, what a name meant before leaves the collection: the user was told of both and asked for it.
+
+    Raises Refused when that is more than may go unasked.
+    """
+    if not job.wanted.rebuild:
+        return
+    wishes = {one.wish: one.space.id for one in chosen}
+    for binding in job.state.bindings(job.target):
+        if wishes.get(binding.wish, binding.space_id) != binding.space_id:
+            _leave(job, binding)
+
+
+def _leave(job: Run, binding: Binding) -> None:
+    held, allowed = job.state.size(binding.scope), max(FREE_DELETES, job.settings.max_deletes)
+    if held > allowed:
+        raise Refused(
+            f"{binding.described} would leave the collection with {held} pages, more than the {allowed} that may go unasked; "
+            f"if that is right, run again with --rebuild --max-deletes {held}"
+        )
+    log.warning("%s leaves the collection, because its name means another space now", binding.described)
+    for entry in job.state.every_entry(binding.scope):
+        job.store.delete(entry.chunk_ids)
+    job.state.unbind(binding.scope)
 
 
 def bind(job: Run, scope: Scope, wish: str) -> None:

@@ -47,7 +47,7 @@ class SqliteDatabase:
             self._connection = sqlite3.connect(file, isolation_level=None, timeout=10)
             journal = "delete" if filesystem_of(file) in NETWORK_FILESYSTEMS else "wal"
             self._connection.execute(f"pragma journal_mode={journal}")
-            self._connection.execute("pragma synchronous=normal")
+            self._connection.execute("pragma synchronous=full")
             self._connection.execute("pragma temp_store=memory")
         except (OSError, sqlite3.Error) as error:
             raise SettingsError(_unusable(file, error)) from error
@@ -70,11 +70,12 @@ class SqliteDatabase:
             self._connection.execute("begin immediate")
         try:
             yield
+            with self._mapped():
+                self._connection.execute("commit")
         except BaseException:
-            self._connection.execute("rollback")
+            if self._connection.in_transaction:  # SQLite itself takes back what did not fit on the disk
+                self._connection.execute("rollback")
             raise
-        with self._mapped():
-            self._connection.execute("commit")
 
     def lock(self, name: str) -> bool:
         handle = os.open(self._file.with_suffix(".lock"), os.O_CREAT | os.O_RDWR, 0o660)

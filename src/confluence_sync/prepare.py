@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from confluence_sync.errors import ConfluenceSyncError
-from confluence_sync.model import Chunk, Page, PageRef
+from confluence_sync.model import Chunk, Page, PageRef, Space
 from confluence_sync.source.base import Failure
 
 log = logging.getLogger(__name__)
@@ -44,10 +44,11 @@ class Prepared:
     degraded: tuple[tuple[str, int], ...] = ()
 
 
-def cut_for(tokens: int, overlap: int) -> Cut:
+def cut_for(tokens: int, overlap: int, space: Space | None = None) -> Cut:
+    """How pages of this space are cut: its key and name count, because every chunk begins with them."""
     from confluence_sync.chunk import Limits, recipe
 
-    return Cut(tokens, overlap, recipe(Limits(tokens, overlap)))
+    return Cut(tokens, overlap, recipe(Limits(tokens, overlap), *((space.key, space.name) if space else ())))
 
 
 def prepare(pages: list[Page], cut: Cut, users: Mapping[str, str]) -> list[Prepared]:

@@ -13,9 +13,9 @@ from confluence_sync.config import Settings
 from confluence_sync.database import open_database
 from confluence_sync.errors import Refused
 from confluence_sync.http import Patience
-from confluence_sync.listing import Wanted
 from confluence_sync.live import open_live
 from confluence_sync.model import Account
+from confluence_sync.plan import Wanted
 from confluence_sync.prepare import Cut, cut_for
 from confluence_sync.report import Report
 from confluence_sync.source.base import Source
@@ -68,6 +68,7 @@ class Run:
     report: Report
     clock: float
     dirty: bool = False
+    chunks_before: int = 0
 
     def stop_clock(self) -> None:
         self.report.seconds = time.monotonic() - self.clock

@@ -110,6 +110,12 @@ class State:
             [binding.scope, binding.target, binding.wish, binding.space_id, binding.space_key, binding.described, binding.selection],
         )
 
+    def unbind(self, scope: str) -> None:
+        """Forgets what a scope was filled with, and its entries: the store has lost its chunks."""
+        with self.database.transaction():
+            self.database.run("delete from binding where scope = ?", [scope])
+            self.database.run("delete from entry where scope = ?", [scope])
+
     # entries
 
     def entry(self, scope: str, page_id: str) -> Entry | None:
@@ -117,6 +123,8 @@ class State:
 
     def entries(self, scope: str, page_ids: Sequence[str]) -> dict[str, Entry]:
         """The entries of these pages by page id; pages without one are missing."""
+        if not page_ids:
+            return {}
         marks = ",".join("?" * len(page_ids))
         rows = self.database.rows(f"select {ENTRY} from entry where scope = ? and page_id in ({marks})", [scope, *page_ids])
         return {entry.page_id: entry for entry in map(_entry, rows)}
@@ -146,10 +154,20 @@ class State:
     def size(self, scope: str) -> int:
         return _int(self.database.rows("select count(*) from entry where scope = ?", [scope])[0][0])
 
-    def chunks(self, scope: str) -> int:
-        """How many chunks the settled and unsettled entries of a scope name."""
+    def chunks(self, scope: str = "") -> int:
+        """How many chunks the settled and unsettled entries of a scope name, or those of all scopes."""
         words = "sum(case when chunk_ids = '' then 0 else length(chunk_ids) - length(replace(chunk_ids, ' ', '')) + 1 end)"
-        return _int(self.database.rows(f"select {words} from entry where scope = ?", [scope])[0][0])
+        return _int(self.database.rows(f"select {words} from entry where ? in ('', scope)", [scope])[0][0])
+
+    def missing(self, scope: str) -> list[tuple[int, str]]:
+        """(how many whole listings in a row did not show it, page id) for the pages that the last one did not show."""
+        rows = self.database.rows("select missing, page_id from entry where scope = ? and missing > 0", [scope])
+        return [(_int(times), str(page_id)) for times, page_id in rows]
+
+    def note_missing(self, scope: str, missing: Iterable[tuple[int, str]]) -> None:
+        with self.database.transaction():
+            rows = [(times, scope, page_id) for times, page_id in missing]
+            self.database.run_many("update entry set missing = ? where scope = ? and page_id = ?", rows)
 
     def unsettled(self, scope: str) -> int:
         return _int(self.database.rows("select count(*) from entry where scope = ? and settled = 0", [scope])[0][0])

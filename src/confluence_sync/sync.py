@@ -6,19 +6,28 @@ import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from confluence_sync.adopt import foreign_ids, mark_clean, mark_dirty, reconcile_with_store
-from confluence_sync.bindings import bind, drop_other_shards, hold_vanished, owned_scopes, refuse_other_meaning, scope_key, scope_of
+from confluence_sync.adopt import foreign_ids, lost_chunks, mark_clean, mark_dirty, reconcile_with_store
+from confluence_sync.bindings import (
+    bind,
+    drop_other_shards,
+    hold_vanished,
+    leave_other_meaning,
+    owned_scopes,
+    refuse_other_meaning,
+    scope_key,
+    scope_of,
+)
 from confluence_sync.config import Settings
 from confluence_sync.errors import Refused, RemoteError, SettingsError
 from confluence_sync.fetch import fetched
 from confluence_sync.gone import delete_gone, refused_deletions
-from confluence_sync.listing import Wanted, count_missing, make_plan, refs_to_fetch, spool
+from confluence_sync.listing import count_missing, make_plan, refs_to_fetch, spool
 from confluence_sync.live import LiveStore
 from confluence_sync.mentions import with_names
 from confluence_sync.model import Scope, Space
 from confluence_sync.patch import patch
-from confluence_sync.plan import Kind, Plan
-from confluence_sync.prepare import Workshop
+from confluence_sync.plan import Kind, Plan, Wanted
+from confluence_sync.prepare import Workshop, cut_for
 from confluence_sync.report import Held, Report, SpaceReport
 from confluence_sync.rotate import rotate
 from confluence_sync.run import Means, Run, opened
@@ -63,6 +72,7 @@ def begin(job: Run) -> list[Chosen]:
     if parted:
         log.warning("state and store are compared chunk by chunk, because %s", parted)
         mark_clean(job.state, job.store, job.target)
+    leave_other_meaning(job, chosen)
     hold_vanished(job, chosen)
     return chosen
 
@@ -76,7 +86,7 @@ def sync_space(job: Run, one: Chosen, report: SpaceReport) -> None:
     report.pages.unchanged = plan.keep
     if not plan.empty and not job.dirty:
         mark_dirty(job.state, job.store, job.target)
-        job.dirty = True
+        job.dirty, job.chunks_before = True, job.state.chunks()
     if refused:
         job.report.held.append(Held(one.space.key, refused.why, count=refused.count))
     if isinstance(job.store, LiveStore):
@@ -94,6 +104,7 @@ def sync_space(job: Run, one: Chosen, report: SpaceReport) -> None:
 def plan_space(job: Run, one: Chosen, report: SpaceReport) -> tuple[Scope, Plan]:
     """Spools the listing and joins it with what is stored."""
     scope = scope_of(job.settings, one.space)
+    job.cut = cut_for(job.settings.chunk_tokens, job.settings.chunk_overlap, one.space)
     job.progress.stage(f"listing {one.space.name} ({one.space.key})")
     drop_other_shards(job, scope)
     listing = spool(job.state, job.source, scope_key(job, scope), scope, job.wanted, job.progress.at)
@@ -120,17 +131,41 @@ def write_pages(job: Run, space: Space, plan: Plan, report: SpaceReport) -> None
 def finish(job: Run) -> None:
     """Counts, decides the exit code and remembers the run."""
     report = job.report
-    if job.means.adopt and not any(space.failed or space.error for space in report.spaces):
-        job.store.delete(foreign_ids(job.state))
+    replaced = delete_foreign(job) if job.means.adopt else 0
     job.state.database.run("delete from held")
-    if job.dirty:
-        mark_clean(job.state, job.store, job.target)
+    if job.dirty or replaced:
+        close_books(job, replaced)
     report.requests = {"confluence": job.source.requests, "store": requests_of(job.backend)}
-    report.exit = exit_code(report)
+    report.exit = 5 if report.error else exit_code(report)
     if report.exit or report.pages.deferred:
         report.oldest_unsynced = job.state.oldest_unsynced(job.target)
     job.stop_clock()
     job.state.note_run(report.started, report.as_json())
+
+
+def delete_foreign(job: Run) -> int:
+    """Deletes what another program left, once all of ours is in; gives the number of its chunks. What must stay is reported as held."""
+    foreign, pages = foreign_ids(job.state), job.report.pages
+    whole = job.report.listing_complete and pages.listed and not (pages.failed or pages.deferred or job.report.held)
+    if foreign and not whole:
+        why = "chunks of another program stay, because not everything that replaces them is in; run with --adopt again"
+        job.report.held.append(Held("", why, count=len(foreign)))
+        return 0
+    job.store.delete(foreign)
+    return len(foreign)
+
+
+def close_books(job: Run, replaced: int) -> None:
+    """The store must hold what it held before and what this run changed: a server that says yes and keeps nothing is found out here."""
+    known = job.state.collection(job.target)
+    before = known.count if known and not isinstance(job.store, LiveStore) else None
+    expected = None if before is None else before + job.state.chunks() - job.chunks_before - replaced
+    short = mark_clean(job.state, job.store, job.target, expected)
+    lost = lost_chunks(job.state, job.store, [binding.scope for binding in job.state.bindings(job.target)]) if short else 0
+    if lost:
+        job.report.error = (
+            f"the store accepted {lost} chunks that it does not hold; the next run compares chunk by chunk and writes them again"
+        )
 
 
 def exit_code(report: Report) -> int:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from confluence_sync.errors import ConfluenceSyncError
-from confluence_sync.listing import Wanted
+from confluence_sync.plan import Wanted
 from confluence_sync.run import open_state
 from confluence_sync.simulator.server import Simulator
 from confluence_sync.stores.base import Backend
@@ -74,8 +74,8 @@ SCENARIOS: dict[str, Scenario] = {
 }
 
 
-def crash_matrix(folder: Path, store: str, scenario: str, every: int = 1, twice: bool = False) -> Iterator[Cut]:
-    """Every cell of one store and one scenario. `twice` cuts the run after the cut one as well, at the same effect."""
+def crash_matrix(folder: Path, store: str, scenario: str, every: int = 1, first: int = 1, twice: bool = False) -> Iterator[Cut]:
+    """Every cell of one store and one scenario, or every n-th from `first` on. `twice` cuts the run after the cut one as well, at the same effect."""
     filled, change, wanted = SCENARIOS[scenario]
     with small_steps(), Simulator(first_day()) as simulator:
         ground = Ground(simulator, folder / "ground", store, MemoryBackend())
@@ -87,7 +87,7 @@ def crash_matrix(folder: Path, store: str, scenario: str, every: int = 1, twice:
         whole = Fuse()
         ground.copied(folder / "whole").run(whole, wanted)
         for when in WHEN:
-            for at in range(1, len(whole.effects) + 1, every):
+            for at in range(first, len(whole.effects) + 1, every):
                 trouble = _cut(ground.copied(folder / "cell"), Fuse(at, when), wanted, expected, twice)
                 yield Cut(store, scenario, at, when, whole.effects[at - 1], trouble)
 

@@ -10,7 +10,7 @@ from unittest.mock import patch as replaced
 from confluence_sync import listing, patch, prepare, sync
 from confluence_sync.config import Settings
 from confluence_sync.http import Patience
-from confluence_sync.listing import Wanted
+from confluence_sync.plan import Wanted
 from confluence_sync.report import Report
 from confluence_sync.run import Means
 from confluence_sync.settings_files import read_settings
