@@ -46,7 +46,7 @@ docs: $(VENV)/.dev ## write .env.example, .env.secrets.example and the README's 
 	-$(BIN)/python -m confluence_sync.config_text
 
 image: ## build the container image with podman
-	./scripts/image
+	./scripts/build-image
 
 format: $(VENV)/.dev ## lay the code out
 	$(BIN)/ruff format .

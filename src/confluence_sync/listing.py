@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from confluence_sync.database import Value
 from confluence_sync.errors import ServerFailed
 from confluence_sync.model import PageRef, Scope, plain_text
-from confluence_sync.plan import Kind, Plan, Step
+from confluence_sync.plan import Kind, Plan, Step, Wanted
 from confluence_sync.source.base import Source
 from confluence_sync.state import State
 
@@ -33,21 +33,6 @@ class Listing:
     complete: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Wanted:
-    """What this run asks for beyond the scope: single pages or a first few make a listing partial."""
-
-    page_ids: tuple[str, ...] = ()
-    limit: int = 0
-    since_hours: int = 0
-    refresh_labels: bool = False
-    rebuild: bool = False
-
-    @property
-    def partial(self) -> bool:
-        return bool(self.page_ids or self.limit)
-
-
 def spool(state: State, source: Source, key: str, scope: Scope, wanted: Wanted, progress: Callable[[int], None]) -> Listing:
     """Reads the listing into the state. Raises what the source raises: then there is no listing, and nothing may be concluded.
 
@@ -56,37 +41,43 @@ def spool(state: State, source: Source, key: str, scope: Scope, wanted: Wanted, 
     if wanted.page_ids:
         _clear(state, key)
         _store(state, key, scope, source.refs(wanted.page_ids))
+        whole = False
     else:
-        _spool_whole(state, source, key, scope, wanted.limit, progress)
+        whole = _spool_whole(state, source, key, scope, wanted.limit, progress) and not wanted.partial
     if scope.folder_id:
         _keep_below(state, source, key, scope.folder_id)
     if scope.labels:
         _keep_labelled(state, source, key, scope)
     if wanted.refresh_labels:
         _note_labels(state, source, key, scope)
-    return Listing(key, scope, _count(state, key), complete=not wanted.partial)
+    return Listing(key, scope, _count(state, key), complete=whole)
 
 
-def _spool_whole(state: State, source: Source, key: str, scope: Scope, limit: int, progress: Callable[[int], None]) -> None:
+def _spool_whole(state: State, source: Source, key: str, scope: Scope, limit: int, progress: Callable[[int], None]) -> bool:
     for size in LIMITS:
         _clear(state, key)
         try:
-            _spool_once(state, source, key, scope, limit, size, progress)
-            return
+            return _spool_once(state, source, key, scope, limit, size, progress)
         except ServerFailed as error:
             if size == LIMITS[-1]:
                 raise
             log.warning("the listing is asked again in smaller pages: %s", error)
+    raise AssertionError("the last size either returns or raises")
 
 
-def _spool_once(state: State, source: Source, key: str, scope: Scope, limit: int, size: int, progress: Callable[[int], None]) -> None:
-    seen = 0
+def _spool_once(state: State, source: Source, key: str, scope: Scope, limit: int, size: int, progress: Callable[[int], None]) -> bool:
+    """False when the listing had a hole: an answer without pages that said more follow, which real servers give now and then."""
+    seen, hollow, hole = 0, False, False
     for refs in source.listing(scope.space, min(size, limit or size)):
+        hole, hollow = hole or hollow, not refs
         _store(state, key, scope, refs[: limit - seen] if limit else refs)
         seen += len(refs)
         progress(seen)
         if limit and seen >= limit:
-            return
+            return False
+    if hole:
+        log.warning("the listing of %s had an empty page in the middle; nothing is deleted on it", scope.space.key)
+    return not hole
 
 
 def _clear(state: State, key: str) -> None:

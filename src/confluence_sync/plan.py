@@ -19,6 +19,21 @@ class Kind(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Wanted:
+    """What this run asks for beyond the scope: single pages or a first few make a listing partial."""
+
+    page_ids: tuple[str, ...] = ()
+    limit: int = 0
+    since_hours: int = 0
+    refresh_labels: bool = False
+    rebuild: bool = False
+
+    @property
+    def partial(self) -> bool:
+        return bool(self.page_ids or self.limit)
+
+
+@dataclass(frozen=True, slots=True)
 class Step:
     """One page and why something is to happen to it, in words for a person."""
 

@@ -9,7 +9,7 @@ from confluence_sync.config import Settings
 from confluence_sync.errors import SettingsError
 from confluence_sync.model import Account, PageRef, Space
 from confluence_sync.source.base import Source
-from confluence_sync.source.connect import describe_auth
+from confluence_sync.source.credentials import describe_auth
 from confluence_sync.source.spaces import choose_spaces
 
 AT_ONCE = 250

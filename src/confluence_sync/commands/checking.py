@@ -16,7 +16,8 @@ from confluence_sync.logs import shown
 from confluence_sync.model import Page, PageRef, Space
 from confluence_sync.source.base import Failure
 from confluence_sync.source.confluence import Confluence
-from confluence_sync.source.connect import describe_auth, open_source
+from confluence_sync.source.connect import open_source
+from confluence_sync.source.credentials import describe_auth
 from confluence_sync.source.folder import folder_id
 from confluence_sync.source.spaces import choose_spaces
 

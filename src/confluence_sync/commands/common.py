@@ -9,8 +9,8 @@ from pathlib import Path
 
 from confluence_sync.config import Settings
 from confluence_sync.errors import SettingsError
-from confluence_sync.listing import Wanted
 from confluence_sync.logs import set_up
+from confluence_sync.plan import Wanted
 from confluence_sync.progress import Bar, Lines, open_progress
 from confluence_sync.settings_files import read_settings, retired
 

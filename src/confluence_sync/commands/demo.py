@@ -13,9 +13,9 @@ from pathlib import Path
 from confluence_sync.commands.querying import as_text
 from confluence_sync.config import Settings
 from confluence_sync.errors import SettingsError
-from confluence_sync.listing import Wanted, steps
+from confluence_sync.listing import steps
 from confluence_sync.logs import set_up, shown
-from confluence_sync.plan import Kind
+from confluence_sync.plan import Kind, Wanted
 from confluence_sync.progress import open_progress
 from confluence_sync.report import Report
 from confluence_sync.run import Means

@@ -11,6 +11,7 @@ from confluence_sync.logs import shown
 from confluence_sync.plan import Kind, Plan, Step, ceiling
 from confluence_sync.run import Means, Run
 from confluence_sync.source.base import BULK
+from confluence_sync.source.credentials import check_credentials
 
 SIGNS = {Kind.CREATE: "+", Kind.UPDATE: "~", Kind.RETAG: "=", Kind.DELETE: "-", Kind.DEFER: "."}
 
@@ -22,6 +23,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     settings = settings_for(options)
+    check_credentials(settings)
     from confluence_sync.sync import plans
 
     progress = progress_for(settings)

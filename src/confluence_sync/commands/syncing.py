@@ -12,7 +12,9 @@ from confluence_sync.commands.common import add_run_options, progress_for, setti
 from confluence_sync.commands.status import stored_reports
 from confluence_sync.config import Settings
 from confluence_sync.errors import ConfluenceSyncError
+from confluence_sync.progress import Bar, Lines
 from confluence_sync.report import Report
+from confluence_sync.source.credentials import check_credentials
 
 log = logging.getLogger(__name__)
 
@@ -31,14 +33,10 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     settings = settings_for(options)
-    from confluence_sync.memory import keep_flat
-    from confluence_sync.run import Means
-    from confluence_sync.sync import run as run_once
-
-    keep_flat()
     progress = progress_for(settings)
     try:
-        report = run_once(settings, wanted_for(options, settings), Means(progress=progress, adopt=options.adopt))
+        check_credentials(settings)
+        report = _run_once(options, settings, progress)
     except ConfluenceSyncError as error:
         _leave(Report(started=_now(), exit=error.exit_code, error=str(error)), options, settings)
         raise
@@ -46,6 +44,16 @@ def run(options: argparse.Namespace) -> int:
         progress.close()
     _leave(report, options, settings)
     return _tell(report)
+
+
+def _run_once(options: argparse.Namespace, settings: Settings, progress: Bar | Lines) -> Report:
+    """Loads what a run needs only now: wrong settings are told in a quarter of a second."""
+    from confluence_sync.memory import keep_flat
+    from confluence_sync.run import Means
+    from confluence_sync.sync import run as run_once
+
+    keep_flat()
+    return run_once(settings, wanted_for(options, settings), Means(progress=progress, adopt=options.adopt))
 
 
 def _tell(report: Report) -> int:

@@ -6,10 +6,11 @@ import base64
 from urllib.parse import urlsplit
 
 from confluence_sync.config import Settings
-from confluence_sync.errors import RemoteError, SettingsError
+from confluence_sync.errors import RemoteError
 from confluence_sync.http import Link, Patience
 from confluence_sync.jsonvalue import as_object, text
 from confluence_sync.source.confluence import Confluence
+from confluence_sync.source.credentials import check_credentials
 from confluence_sync.source.routing import Routes
 from confluence_sync.source.v1 import V1, Cql, DataCenter
 from confluence_sync.source.v2 import V2
@@ -20,7 +21,7 @@ API = "/wiki/rest/api"
 
 def open_source(settings: Settings, patience: Patience | None = None) -> Confluence:
     """Raises SettingsError when address or credentials are missing; asks at most one question (is this site Cloud?)."""
-    _check(settings)
+    check_credentials(settings)
     headers, secrets = _authorization(settings)
     wire = RequestsWire(settings.conf_ca_bundle, settings.concurrency)
     base = settings.conf_base_url.removesuffix("/wiki")
@@ -33,28 +34,6 @@ def open_source(settings: Settings, patience: Patience | None = None) -> Conflue
         return _cloud(settings.conf_cloud_id, link(f"{settings.conf_gateway_url}/ex/confluence/{settings.conf_cloud_id}"), site)
     cloud_id = _cloud_id(Link(base, wire, patience=patience or Patience(tries=2)))
     return _cloud(cloud_id, link(base), f"{base}/wiki") if cloud_id else _data_center(link(base), base)
-
-
-def describe_auth(settings: Settings) -> str:
-    """Which credentials are sent, in words, without them."""
-    if settings.conf_pat and not settings.conf_cloud_id:
-        return "Bearer with CONF_PAT"
-    return "Basic with CONF_USER and CONF_API_TOKEN" if settings.conf_user else "Bearer with CONF_API_TOKEN (no CONF_USER is set)"
-
-
-def _check(settings: Settings) -> None:
-    problems = []
-    if not (settings.conf_cloud_id or settings.conf_base_url):
-        problems.append(
-            "CONF_CLOUD_ID: not set; it must be your site's cloud id (open https://<site>.atlassian.net/_edge/tenant_info), "
-            "or set CONF_BASE_URL to the site or Data Center address"
-        )
-    if not (settings.conf_api_token or settings.conf_pat):
-        problems.append("CONF_API_TOKEN: not set; it must be an API token (or set CONF_PAT for Data Center)")
-    if any(ord(c) < 32 for c in settings.conf_cloud_id) or "/" in settings.conf_cloud_id:
-        problems.append(f"CONF_CLOUD_ID: {settings.conf_cloud_id!r} is not an id; it looks like 84927973-adf1-4112-be18-59ea4f9c3d60")
-    if problems:
-        raise SettingsError(*problems)
 
 
 def _authorization(settings: Settings) -> tuple[dict[str, str], tuple[str, ...]]:
