@@ -11,7 +11,7 @@ from confluence_sync.errors import ServerFailed, SettingsError, TooLarge
 from confluence_sync.http import MEGABYTE, Answer
 
 if TYPE_CHECKING:
-    from requests import PreparedRequest
+    from requests import PreparedRequest, Response
 
 READ_AT_ONCE = 256 * 1024
 
@@ -42,16 +42,28 @@ class RequestsWire:
         import requests
         from requests.adapters import HTTPAdapter
 
-        class TrustingAdapter(HTTPAdapter):
+        class Trusting(HTTPAdapter):
+            """What is trusted is in one context, directly and behind a proxy; variables that requests knows of do not change it."""
+
             def init_poolmanager(self, *args: object, **kwargs: object) -> None:
-                super().init_poolmanager(*args, **kwargs, ssl_context=trust(bundle))  # type: ignore[arg-type]  # passed through
+                self.context = trust(bundle)
+                super().init_poolmanager(*args, **kwargs, ssl_context=self.context)  # type: ignore[arg-type]  # passed through
+
+            def proxy_manager_for(self, proxy: str, **kwargs: object) -> object:
+                return super().proxy_manager_for(proxy, **kwargs, ssl_context=self.context)
+
+            def send(self, request: PreparedRequest, *args: object, **kwargs: object) -> Response:  # type: ignore[override]  # passed through
+                return super().send(request, *args, **{**kwargs, "verify": True})  # type: ignore[arg-type]
+
+            def cert_verify(self, conn: object, *args: object) -> None:
+                """Nothing to add to the context."""
 
         self._requests = requests
         self._session = requests.Session()
         self._session.auth = _as_it_is  # a callable keeps requests from looking into ~/.netrc
         self._session.headers.clear()
         self._session.mount("http://", HTTPAdapter(pool_maxsize=connections))
-        self._tls: Callable[[], HTTPAdapter] | None = lambda: TrustingAdapter(pool_maxsize=connections)
+        self._tls: Callable[[], HTTPAdapter] | None = lambda: Trusting(pool_maxsize=connections)
 
     def send(self, method: str, url: str, headers: Mapping[str, str], content: bytes | None, timeout: float, limit: int) -> Answer:
         exceptions = self._requests.exceptions

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs
 
 from confluence_sync.errors import BadAnswer
 from confluence_sync.http import Link
@@ -40,7 +40,7 @@ def follow(link: Link, path: str, params: Pairs) -> Iterator[JsonObject]:
 
 
 def _position(following: str, count: int, path: str) -> Pairs:
-    query = parse_qs(urlsplit(following).query)
+    query = parse_qs(following.partition("?")[2].partition("#")[0])
     if "cursor" in query:
         return [("cursor", query["cursor"][0])]
     if "start" in query:
