@@ -41,7 +41,7 @@ def fresh(simulator: Simulator, kind: str = "v2", **settings: str) -> Contents:
 
 
 def difference(found: Contents, wanted: Contents) -> str:
-    """"" when both are the same, else how many chunks are missing, too many or different, with the first of each."""
+    """ "" when both are the same, else how many chunks are missing, too many or different, with the first of each."""
     missing, extra = sorted(wanted.keys() - found.keys()), sorted(found.keys() - wanted.keys())
     other = sorted(i for i in found.keys() & wanted.keys() if found[i] != wanted[i])
     named = [(wanted, "missing", missing), (found, "extra", extra), (found, "different", other)]

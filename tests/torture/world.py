@@ -21,14 +21,22 @@ from confluence_sync.stores.base import Backend
 
 HURRIED = Patience(tries=2, first_wait=0.01, longest_wait=0.05, timeout=2)
 KINDS = ("v2", "cql", "v1", "dc")
-CLOSED_ROUTES = {"v2": "", "cql": "api/v2 -> 410; GET .*rest/api/content[?/](?!search) -> 410", "v1": "api/v2 -> 410; rest/api/(content/)?search -> 410", "dc": ""}
+CLOSED_ROUTES = {
+    "v2": "",
+    "cql": "api/v2 -> 410; GET .*rest/api/content[?/](?!search) -> 410",
+    "v1": "api/v2 -> 410; rest/api/(content/)?search -> 410",
+    "dc": "",
+}
 SPACE, OTHER = "KB", "OPS"
 PAGES = 14
 
 
 def body(page: int, words: str = "") -> str:
     """A page of three sections, so that it has several chunks."""
-    sections = (f"<h2>Section {n} of {page}</h2><p>{words or 'first'} words about part {n} of page {page}. {'More of it. ' * 18}</p>" for n in (1, 2, 3))
+    sections = (
+        f"<h2>Section {n} of {page}</h2><p>{words or 'first'} words about part {n} of page {page}. {'More of it. ' * 18}</p>"
+        for n in (1, 2, 3)
+    )
     return f"<p>Page {page} begins.</p>{''.join(sections)}"
 
 
@@ -72,7 +80,12 @@ def settings_for(simulator: Simulator, folder: Path, kind: str = "v2", **more: s
     """Settings of a user who reads this simulator in one of KINDS; chunks are small, so that pages have several."""
     access = simulator.options.access
     ways: Mapping[str, dict[str, str]] = {
-        "gateway": {"CONF_CLOUD_ID": simulator.cloud_id, "CONF_GATEWAY_URL": simulator.url, "CONF_USER": access.user, "CONF_API_TOKEN": access.token},
+        "gateway": {
+            "CONF_CLOUD_ID": simulator.cloud_id,
+            "CONF_GATEWAY_URL": simulator.url,
+            "CONF_USER": access.user,
+            "CONF_API_TOKEN": access.token,
+        },
         "v1": {"CONF_BASE_URL": simulator.site_url, "CONF_USER": access.user, "CONF_API_TOKEN": access.site_token},
         "dc": {"CONF_BASE_URL": simulator.data_center_url, "CONF_PAT": access.pat},
     }

@@ -1,0 +1,285 @@
+"""State and store can part: a lost state, an emptied, restored, swapped or shared store; the next run notices and leaves what a fresh sync would."""
+
+from __future__ import annotations
+
+import copy
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import pytest
+
+from confluence_sync.errors import Refused
+from confluence_sync.listing import Wanted
+from confluence_sync.model import Chunk, Stored
+from confluence_sync.simulator.server import Simulator
+from confluence_sync.stores.base import Feature
+from confluence_sync.stores.memory import MemoryBackend, MemoryStore
+from confluence_sync.stores.sqlite import ALL, SqliteBackend, SqliteStore
+from tests.torture.bench import Bench, bench
+from tests.torture.oracle import contents, difference, fresh
+from tests.torture.world import OTHER, first_day, second_day, settings_for, small_steps, sync_once
+
+
+@pytest.fixture
+def filled(tmp_path: Path) -> Iterator[Bench]:
+    with bench(tmp_path / "state") as made:
+        yield made
+
+
+def test_a_lost_state_is_rebuilt_from_the_store(filled: Bench) -> None:
+    """A pod without a volume writes nothing that is there already, and changes and deletes what the night brought."""
+    filled.lose_state()
+    report = filled.sync()
+    assert (report.chunks.written, report.chunks.deleted, report.pages.unchanged) == (0, 0, 14)
+    second_day(filled.simulator)
+    filled.lose_state()
+    report = filled.sync()
+    assert (report.exit, report.pages.new, report.pages.deleted) == (0, 2, 5)
+    assert filled.trouble() == ""
+
+
+def test_an_emptied_store_is_filled_again(filled: Bench) -> None:
+    """Never "nothing to do" on an empty store: neither when its chunks went, nor when it was dropped and made anew."""
+    for emptied in (lambda: filled.store.delete(list(filled.contents())), filled.store.drop):
+        emptied()
+        assert filled.sync().pages.new == 14
+        assert filled.trouble() == ""
+
+
+def test_half_of_a_page_that_went_is_written_again(filled: Bench) -> None:
+    """A chunk that somebody deleted comes back with the next run."""
+    filled.store.delete(sorted(filled.contents())[::7])
+    assert filled.sync().exit == 0
+    assert filled.trouble() == ""
+
+
+@pytest.mark.parametrize("day", ["quiet", "busy"])
+def test_a_restored_older_copy_is_noticed(tmp_path: Path, day: str) -> None:
+    """Yesterday's file is put back, with the same id and as many chunks: the stamp tells, and the store is brought up to date."""
+    store, backup = tmp_path / "store.db", tmp_path / "yesterday.db"
+    backend = Reopening(store)
+    with closing(backend), bench(tmp_path / "state", backend=backend) as made:
+        backend.copied(store, backup)
+        if day == "busy":
+            second_day(made.simulator)
+        else:
+            made.simulator.edit("1002", made.simulator.body("1002").replace("part 2", "part two"))
+        made.sync()
+        assert made.trouble() == ""
+        backend.copied(backup, store)
+        assert made.trouble() != ""
+        assert made.sync().exit == 0
+        assert made.trouble() == ""
+
+
+@dataclass
+class Reopening:
+    """The embedded store, opened anew each time, so that its file can be exchanged between two runs."""
+
+    path: Path
+    name: str = "sqlite"
+    opened: SqliteBackend | None = None
+
+    @property
+    def features(self) -> Feature:
+        return ALL
+
+    def open(self, collection: str) -> SqliteStore:
+        self.close()
+        self.opened = SqliteBackend(self.path)
+        return self.opened.open(collection)
+
+    def collections(self) -> list[str]:
+        return ["confluence"]
+
+    def close(self) -> None:
+        """Also folds the write-ahead log into the file."""
+        if self.opened:
+            self.opened.close()
+
+    def copied(self, source: Path, target: Path) -> None:
+        self.close()
+        shutil.copy(source, target)
+
+
+def test_a_swapped_store_is_noticed(filled: Bench) -> None:
+    """Another collection under the same name, filled from the same space a day later or earlier, is compared chunk by chunk."""
+    other = copy.deepcopy(filled.store)
+    assert isinstance(other, MemoryStore)
+    assert isinstance(filled.backend, MemoryBackend)
+    second_day(filled.simulator)
+    filled.sync()
+    filled.backend.stores["confluence"] = replace(other, id="another one")
+    assert filled.sync().exit == 0
+    assert filled.trouble() == ""
+
+
+def test_two_pods_without_a_common_state_leave_no_duplicate(filled: Bench, tmp_path: Path) -> None:
+    """Pods that take turns with states of their own, each a day behind, end with what a fresh sync would leave."""
+    pods = [filled, replace(filled, folder=tmp_path / "other pod")]
+    for number, text in enumerate(("one", "two", "three", "four")):
+        filled.simulator.edit("1002", f"<h2>A</h2><p>{text}</p>")
+        filled.simulator.trash(str(1004 + number))
+        assert pods[number % 2].sync().exit == 0
+        assert filled.trouble() == ""
+
+
+@dataclass
+class Meddled(MemoryStore):
+    """Another pod finishes its run just before this one's last look at the store."""
+
+    meddle: list[Chunk] = field(default_factory=list)
+
+    def write(self, chunks: Sequence[Chunk]) -> None:
+        super().write([*chunks, *self.meddle])
+
+
+def test_what_another_pod_wrote_meanwhile_is_not_taken_for_known(filled: Bench) -> None:
+    """Chunks that appear beside ours during a run make the next one look chunk by chunk, and stale ones go."""
+    assert isinstance(filled.backend, MemoryBackend)
+    stale = next(iter(filled.backend.open("confluence").chunks.values()))
+    extra = replace(stale, id="0" * 32, text="stale words of another pod")
+    filled.backend.stores["confluence"] = Meddled(**vars(filled.backend.open("confluence")), meddle=[extra])
+    filled.simulator.edit("1014", "<p>one</p>")
+    filled.sync()
+    assert "0" * 32 in filled.contents()
+    filled.backend.stores["confluence"] = MemoryStore(**{k: v for k, v in vars(filled.store).items() if k != "meddle"})
+    assert filled.sync().exit == 0
+    assert filled.trouble() == ""
+
+
+@dataclass
+class Forgetful(MemoryStore):
+    """Says yes to everything and keeps every second chunk."""
+
+    def write(self, chunks: Sequence[Chunk]) -> None:
+        super().write(chunks[::2])
+
+
+def test_a_store_that_says_yes_and_keeps_nothing_is_no_success(filled: Bench) -> None:
+    """A run whose chunks are not there at the end exits 5 and says how many; the next run writes them again."""
+    assert isinstance(filled.backend, MemoryBackend)
+    filled.backend.stores["confluence"] = Forgetful()
+    report = filled.sync()
+    assert report.exit == 5
+    assert "does not hold" in report.error
+    filled.backend.stores["confluence"] = MemoryStore(**vars(filled.store))
+    assert filled.sync().exit == 0
+    assert filled.trouble() == ""
+
+
+def test_a_collection_of_another_program_is_left_alone(tmp_path: Path) -> None:
+    """Without --adopt it is refused with that hint; with it our chunks come first, and then what was there goes."""
+    backend = MemoryBackend()
+    with bench(tmp_path / "state", backend=Mixed(backend), filled=False) as made:
+        before = list(foreign().ids())
+        with pytest.raises(Refused, match="--adopt"):
+            made.sync()
+        assert list(made.store.ids()) == before
+        assert made.sync(adopt=True).exit == 0
+        assert made.trouble() == ""
+        assert made.sync().exit == 0
+
+
+@pytest.mark.parametrize("wanted", [Wanted(limit=2), Wanted(page_ids=("1001",))])
+def test_adopting_a_part_keeps_what_nothing_replaces(tmp_path: Path, wanted: Wanted) -> None:
+    """A partial run with --adopt deletes nothing of the other program, and says so with exit 4."""
+    with bench(tmp_path / "state", backend=Mixed(MemoryBackend()), filled=False) as made:
+        report = made.sync(wanted, adopt=True)
+        assert report.exit == 4
+        assert "another program" in report.held[0].why
+        assert {"theirs-1", "theirs-2"} <= {one.chunk_id for one in made.store.ids()}
+
+
+@dataclass
+class Shared(MemoryStore):
+    """A collection in which another program's chunks carry no metadata of ours."""
+
+    theirs: set[str] = field(default_factory=set)
+
+    def ids(self) -> Iterator[Stored]:
+        yield from [Stored(c.id, None if c.id in self.theirs else c.metadata) for c in self.chunks.values()]
+
+
+def foreign() -> Shared:
+    from tests.store_contract import DISK
+
+    chunks = {name: replace(DISK, id=name) for name in ("theirs-1", "theirs-2")}
+    return Shared(chunks=chunks, theirs=set(chunks))
+
+
+@dataclass
+class Mixed(MemoryBackend):
+    """Its one collection was begun by another program."""
+
+    def __init__(self, inner: MemoryBackend) -> None:
+        super().__init__(stores={"confluence": foreign()})
+
+
+def test_two_spaces_share_a_collection(filled: Bench, tmp_path: Path) -> None:
+    """Two jobs with a space each never touch each other's chunks, also when each compares itself with the store."""
+    other = replace(filled, folder=tmp_path / "other job")
+    assert other.sync(SPACE_NAME=OTHER).pages.new == 2
+    filled.simulator.edit("1002", "<p>new</p>")
+    filled.simulator.edit("1031", "<p>new</p>")
+    assert filled.sync().chunks.deleted > 0
+    assert other.sync(SPACE_NAME=OTHER).exit == 0
+    assert filled.trouble(SPACE_NAME=f"KB,{OTHER}") == ""
+
+
+@pytest.mark.parametrize("order", [("KB", OTHER), (OTHER, "KB")])
+def test_a_page_that_moves_between_two_spaces_of_one_collection(filled: Bench, order: tuple[str, str]) -> None:
+    """Whichever space is done first, the page is in the collection once, under its new space."""
+    spaces = ",".join(order)
+    filled.sync(SPACE_NAME=spaces)
+    filled.simulator.move_space("1003", OTHER)
+    assert filled.sync(SPACE_NAME=spaces).exit == 0
+    assert filled.trouble(SPACE_NAME=spaces) == ""
+    filled.simulator.move_space("1003", "KB")
+    assert filled.sync(SPACE_NAME=spaces).exit == 0
+    assert filled.trouble(SPACE_NAME=spaces) == ""
+
+
+@pytest.mark.parametrize("counts", [(1, 2), (2, 1), (2, 3), (4, 2)])
+def test_another_number_of_shards(tmp_path: Path, counts: tuple[int, int]) -> None:
+    """Pages that another shard filled are taken over with their chunks, and edits and deletions of the day are found by the new one."""
+    with small_steps(), Simulator(first_day()) as simulator:
+        backend = MemoryBackend()
+        for day, count in enumerate(counts):
+            for shard in range(count):
+                settings = settings_for(simulator, tmp_path / f"shard {shard}", SHARD_COUNT=str(count), JOB_COMPLETION_INDEX=str(shard))
+                assert sync_once(settings, backend).exit == 0
+            assert difference(contents(backend.open("confluence")), fresh(simulator)) == ""
+            if not day:
+                simulator.edit("1002", "<h2>A</h2><p>edited</p>")
+                simulator.edit("1005", "<h2>B</h2><p>edited</p>")
+                simulator.trash("1007")
+
+
+def test_a_copy_of_the_state_from_yesterday(filled: Bench, tmp_path: Path) -> None:
+    """A state restored from a backup beside today's store leads to the same store."""
+    shutil.copytree(filled.folder, tmp_path / "backup")
+    second_day(filled.simulator)
+    filled.sync()
+    shutil.rmtree(filled.folder)
+    shutil.copytree(tmp_path / "backup", filled.folder)
+    filled.simulator.edit("1008", "<p>later</p>")
+    assert filled.sync().exit == 0
+    assert filled.trouble() == ""
+
+
+def test_sqlite_backend_reopens(tmp_path: Path) -> None:
+    """The embedded store's stamp changes with every kind of write, and with nothing else."""
+    from tests.store_contract import DISK
+
+    with closing(SqliteBackend(tmp_path / "store.db")) as backend:
+        store = backend.open("c")
+        stamps = [store.identity().stamp]
+        for write in (lambda: store.write([DISK]), lambda: store.retag([DISK]), lambda: store.delete([DISK.id])):
+            write()
+            stamps.append(store.identity().stamp)
+        assert len(set(stamps)) == 4
+        assert backend.open("c").identity().stamp == stamps[-1]
