@@ -11,6 +11,7 @@ from pathlib import Path
 
 from tests.integration.llama_servers.recipes import RECIPES, Recipe
 
+PYENV = Path("~/.pyenv/versions").expanduser()
 HOME = Path(os.environ.get("LLAMA_SERVERS_HOME", "~/.cache/confluence-sync/llama-servers")).expanduser()
 ENCODING = "9b5ad71b2ce5302211f9c61530b329a4922fc6a4"  # the name under which tiktoken caches cl100k_base
 
@@ -52,7 +53,7 @@ def _fetch_encoding(place: Path) -> None:
 
 def _python() -> str:
     """Python 3.12 or 3.13, which every version takes: LLAMA_SERVERS_PYTHON, one on the PATH, or pyenv's."""
-    pyenv = sorted(Path("~/.pyenv/versions").expanduser().glob("3.1[23].*/bin/python3"))
+    pyenv = sorted(PYENV.glob("3.1[23].*/bin/python3"))
     named = [os.environ.get("LLAMA_SERVERS_PYTHON", ""), "python3.12", "python3.13", *map(str, pyenv)]
     for name in filter(None, named):
         if _is_new_enough(name):

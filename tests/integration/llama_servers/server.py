@@ -10,6 +10,7 @@ import subprocess
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -126,6 +127,10 @@ class LlamaServer:
         self.stop(signal.SIGKILL)
         for item in self.state.iterdir():
             shutil.rmtree(item) if item.is_dir() else item.unlink()
+
+
+Boot = Callable[[str], LlamaServer]
+"""Gives a running server of that version."""
 
 
 def _free_port() -> int:

@@ -1,0 +1,89 @@
+"""One Confluence, one real server and the runs between them, as the tests and the table need them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from confluence_sync.config import Settings
+from confluence_sync.plan import Wanted
+from confluence_sync.live import open_live
+from confluence_sync.report import Report
+from confluence_sync.run import Means, open_state
+from confluence_sync.settings_files import read_settings
+from confluence_sync.simulator.server import Simulator
+from confluence_sync.stores.detect import collection_name, open_store_backend
+from confluence_sync.sync import run
+from tests.conftest import environment_for
+from tests.integration.llama_cells import Cell
+from tests.integration.llama_servers.server import LlamaServer
+from tests.simulator_client import page
+
+WORDS = ("journal", "disk", "cookie", "proxy", "printer", "ledger", "backup", "quorum", "socket", "kernel", "lease", "router", "mailbox")
+
+
+def body(number: int, edition: str = "first") -> str:
+    """A page of two sections whose text is its own: the number is in every sentence."""
+    words = [WORDS[(number * step) % len(WORDS)] for step in (1, 3, 5, 7)]
+    symptom = f"<p>Case {number}: the {words[0]} of unit {number} stops, and the {words[1]} says so in the {edition} minute.</p>"
+    cure = f"<p>Restart the {words[2]} number {number}, then look at the {words[3]} of case {number} again.</p>"
+    return f"<h1>Symptoms</h1>{symptom}<h1>Cure</h1>{cure}"
+
+
+def stored(number: int) -> dict[str, object]:
+    return {"storage": {"value": body(number), "representation": "storage"}}
+
+
+@dataclass
+class Scene:
+    """`collection` is what the settings ask for; the state lives in `folder`."""
+
+    cell: Cell
+    server: LlamaServer
+    confluence: Simulator
+    folder: Path
+    collection: str
+
+    @property
+    def settings(self) -> Settings:
+        read = read_settings({}, environment_for(self.confluence) | {"STATE_DIR": str(self.folder / "state")}, self.folder)
+        wanted = self.cell.settings(self.server.url, read.state_dir, vector_db_id=self.collection)
+        names = ("llama_base_url", "vector_backend", "vector_db_provider", "embedding_model_id", "vector_db_id")
+        return replace(read, live_collection_file=self.folder / "live.vdb", **{name: getattr(wanted, name) for name in names})
+
+    def sync(self, *, rebuild: bool = False, adopt: bool = False) -> Report:
+        return run(self.settings, Wanted(rebuild=rebuild), Means(adopt=adopt))
+
+    def found(self, *queries: str) -> list[list[tuple[str, str]]]:
+        """(page id, text) of the best twenty hits for each query, from what readers see now."""
+        with closing(open_state(self.settings)) as state:
+            backend, detection = open_store_backend(self.settings)
+            with closing(backend), closing(open_live(state, backend, collection_name(self.settings, detection.variant))) as store:
+                answers = [store.query(query, 20) for query in queries]
+        return [[(hit.metadata.page_id if hit.metadata else "", hit.text) for hit in hits] for hits in answers]
+
+    def holds(self, number: int, edition: str = "first") -> int:
+        """How often the store holds the first section of a page in that edition: 1 when all is well."""
+        hits = self.found(f"Case {number}: the unit {number} stops in the {edition} minute")[0]
+        return sum(page_id == str(number) and f"the {edition} minute" in text for page_id, text in hits)
+
+    def generations(self) -> list[str]:
+        """The server's collections whose name begins with ours."""
+        backend, _ = open_store_backend(self.settings)
+        with closing(backend):
+            return [name for name in backend.collections() if name.startswith(self.collection)]
+
+    def lose_state(self) -> None:
+        """A pod without a volume: nothing of STATE_DIR is left."""
+        for file in sorted((self.folder / "state").rglob("*"), reverse=True):
+            file.unlink()
+
+
+@contextmanager
+def scene(cell: Cell, server: LlamaServer, folder: Path, collection: str, pages: int = 20) -> Iterator[Scene]:
+    """A Confluence of `pages` pages below one root, and a fresh state."""
+    family = [page(number, parent=0 if number == 1 else 1, body=stored(number)) for number in range(1, pages + 1)]
+    with Simulator(family) as confluence:
+        yield Scene(cell, server, confluence, folder, collection)
