@@ -284,7 +284,7 @@ def test_a_gzip_bomb_costs_no_more_than_the_limit_allows(wire_for: WireFor) -> N
         done = subprocess.run(words, capture_output=True, text=True, timeout=60, check=True)
     grown, _, said = done.stdout.partition(" ")
     assert "answered more than 8 MB" in said
-    assert int(grown) < 70, f"{grown} MB for an answer of at most 8 MB"
+    assert int(grown) < 100, f"{grown} MB for an answer of at most 8 MB"
 
 
 def test_connections_are_kept(wire_for: WireFor) -> None:

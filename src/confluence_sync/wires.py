@@ -52,7 +52,7 @@ class RequestsWire:
             def proxy_manager_for(self, proxy: str, **kwargs: object) -> object:
                 return super().proxy_manager_for(proxy, **kwargs, ssl_context=self.context)
 
-            def send(self, request: PreparedRequest, *args: object, **kwargs: object) -> Response:  # type: ignore[override]  # passed through
+            def send(self, request: PreparedRequest, *args: object, **kwargs: object) -> Response:
                 return super().send(request, *args, **{**kwargs, "verify": True})  # type: ignore[arg-type]
 
             def cert_verify(self, conn: object, *args: object) -> None:

@@ -6,7 +6,7 @@ import logging
 
 from confluence_sync.errors import BadAnswer, CredentialsError, Gone, NotAllowed, NotFound, Rejected
 from confluence_sync.http import Link
-from confluence_sync.jsonvalue import as_object, text
+from confluence_sync.jsonvalue import JsonObject, as_object, text
 from confluence_sync.model import Account
 
 log = logging.getLogger(__name__)
@@ -24,7 +24,7 @@ def whoami(link: Link, path: str) -> Account:
     Raises CredentialsError for an anonymous answer too: Data Center answers 200 to a dead token, and everything would look empty.
     """
     try:
-        answer = as_object(link.get(path), "user")
+        account = _account(as_object(link.get(path), "user"))
     except NotAllowed as error:
         if "scope" in str(error):
             log.warning("who we are cannot be asked, the token lacks the scope read:confluence-user; going on")
@@ -37,8 +37,15 @@ def whoami(link: Link, path: str) -> Account:
         ) from error
     except BadAnswer as error:
         raise CredentialsError(f"{link.base} does not answer as Confluence does; check the address and the token. {error}") from error
+    if account is None:
+        raise CredentialsError(f"Confluence at {link.base} treats us as anonymous: {TOKEN_HELP}")
+    return account
+
+
+def _account(answer: JsonObject) -> Account | None:
+    """None for the anonymous user."""
     account = text(answer, "accountId", "user", default="") or text(answer, "userKey", "user", default="")
     name = text(answer, "displayName", "user", default="") or text(answer, "username", "user", default="")
     if text(answer, "type", "user", default="known") == "anonymous" or not (account or name):
-        raise CredentialsError(f"Confluence at {link.base} treats us as anonymous: {TOKEN_HELP}")
+        return None
     return Account(account or name, name)
