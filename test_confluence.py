@@ -5,7 +5,6 @@ pip install -r requirements.txt, set CONF_* and SPACE_NAME (or fill in .env), th
 """
 
 import sys
-from contextlib import closing
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent / "src"))
@@ -13,25 +12,19 @@ sys.path.insert(0, str(Path(__file__).parent / "src"))
 
 def main() -> int:
     """0 when the space can be read; 2 or 5 with what to fix otherwise."""
-    from confluence_sync.errors import ConfluenceSyncError
-    from confluence_sync.logs import shown
+    from confluence_sync.errors import SettingsError
 
     try:
+        from confluence_sync.commands.checking import check_source
         from confluence_sync.settings_files import read_settings
-        from confluence_sync.source.connect import open_source
-        from confluence_sync.visit import described, visit
 
-        settings = read_settings()
-        with closing(open_source(settings)) as source:
-            found = visit(source, settings)
-    except ConfluenceSyncError as error:
-        print(f"FAIL: {shown(str(error))}", file=sys.stderr)
+        return check_source(read_settings(), sys.stdout)
+    except SettingsError as error:
+        print(f"FAILED: {error}")
         return error.exit_code
     except ModuleNotFoundError as error:
-        print(f"FAIL: {error.name} is not installed: pip install -r requirements.txt", file=sys.stderr)
+        print(f"FAILED: {error.name} is not installed: pip install -r requirements.txt")
         return 2
-    print("\n".join(shown(line) for line in described(found)))
-    return 2 if found.problems else 0
 
 
 if __name__ == "__main__":

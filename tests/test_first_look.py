@@ -42,11 +42,13 @@ def test_shows_account_space_and_titles(confluence, tmp_path):
     done = run(tmp_path, settings(confluence, TEST_LIMIT="3"))
     lines = done.stdout.splitlines()
     assert (done.returncode, done.stderr) == (0, "")
-    assert lines[0] == "signed in as Simulated Reader, Basic with CONF_USER and CONF_API_TOKEN"
-    assert lines[1].startswith("OK: space 'Known Issues' is accessible (key=KNOWN), ")
-    titles = [line for line in lines if line.startswith("- ")]
+    assert next(line for line in lines if line.startswith("who am I")).split(maxsplit=3)[3].startswith("Simulated Reader")
+    pages = len([thing for thing in confluence.wiki.contents.values() if thing.type == "page" and thing.status == "current"])
+    assert f"Known Issues (key KNOWN, id 724500001): {pages} pages" in done.stdout
+    titles = [line.strip() for line in lines if line.startswith("  ")]
     assert len(titles) == 3
-    assert titles[0].startswith("- 72451000: Known Issues (20")
+    assert titles[0].endswith("Known Issues (72451000)")
+    assert titles[0].startswith("20")
 
 
 def test_reads_the_env_files(confluence, tmp_path):
@@ -63,15 +65,15 @@ def test_unknown_space_lists_what_is_there(confluence, tmp_path):
     """A space that is not visible is named together with those that are."""
     done = run(tmp_path, settings(confluence, SPACE_NAME="Nope"))
     assert done.returncode == 2
-    assert "'Nope'" in done.stderr
-    assert "Known Issues (KNOWN)" in done.stderr
+    assert "'Nope'" in done.stdout
+    assert "Known Issues (KNOWN)" in done.stdout
 
 
 def test_wrong_token_says_what_to_check(confluence, tmp_path):
     """A token that Confluence refuses is exit 2 with what to check, and is not printed."""
     done = run(tmp_path, settings(confluence, CONF_API_TOKEN="wrong-token-value"))
     assert done.returncode == 2
-    assert "Confluence refuses these credentials" in done.stderr
+    assert "Confluence refuses these credentials" in done.stdout
     assert "wrong-token-value" not in done.stdout + done.stderr
 
 
@@ -79,15 +81,15 @@ def test_nothing_set_names_what_is_needed(tmp_path):
     """Without any setting every missing one is named, not only the first."""
     done = run(tmp_path, {})
     assert done.returncode == 2
-    assert "CONF_CLOUD_ID" in done.stderr
-    assert "CONF_API_TOKEN" in done.stderr
+    assert "CONF_CLOUD_ID" in done.stdout
+    assert "CONF_API_TOKEN" in done.stdout
 
 
 def test_unreachable_server_is_exit_5(confluence, tmp_path):
     """When nobody answers, the address is named and the exit code is that of a server that is away."""
     done = run(tmp_path, settings(confluence, CONF_GATEWAY_URL="http://127.0.0.1:9"))
     assert done.returncode == 5
-    assert "http://127.0.0.1:9/" in done.stderr
+    assert "http://127.0.0.1:9/" in done.stdout
 
 
 def test_missing_packages_are_answered_with_the_pip_line(tmp_path):
@@ -95,4 +97,4 @@ def test_missing_packages_are_answered_with_the_pip_line(tmp_path):
     environment = {"CONF_CLOUD_ID": "x", "CONF_API_TOKEN": "some-token"}
     done = subprocess.run([sys.executable, "-S", str(SCRIPT)], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 2
-    assert "pip install -r requirements.txt" in done.stderr
+    assert "pip install -r requirements.txt" in done.stdout

@@ -97,7 +97,7 @@ def _leave_at_once(code: int) -> NoReturn:
     os._exit(code)
 
 
-def _say(error: ConfluenceSyncError) -> None:
+def _say(error: ConfluenceSyncError | Interrupted) -> None:
     from confluence_sync.logs import shown
 
     for line in str(error).splitlines():

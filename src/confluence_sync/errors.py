@@ -5,15 +5,16 @@
     │   └── CredentialsError           2   the server does not accept who we say we are
     ├── PagesFailed                    3   some pages failed, the rest is in
     ├── Refused                        4   held back or refused, because doing it could lose data
-    ├── RemoteError                    5   the other end does not work; a later run may
-    │   ├── NotAllowed                     401 or 403 for one resource
-    │   ├── NotFound                       404
-    │   ├── Gone                           410: this route was removed, another may serve
-    │   ├── Rejected                       any other 4xx: our request is wrong for this server
-    │   ├── RateLimited                    429 for longer than we wait
-    │   ├── ServerFailed                   5xx, a time-out or a broken connection
-    │   ├── TooLarge                       the answer is larger than we are willing to read
-    │   └── BadAnswer                      200, but not what the interface promises
+    └── RemoteError                    5   the other end does not work; a later run may
+        ├── NotAllowed                     401 or 403 for one resource
+        ├── NotFound                       404
+        ├── Gone                           410: this route was removed, another may serve
+        ├── Rejected                       any other 4xx: our request is wrong for this server
+        ├── RateLimited                    429 for longer than we wait
+        ├── ServerFailed                   5xx, a time-out or a broken connection
+        ├── TooLarge                       the answer is larger than we are willing to read
+        └── BadAnswer                      200, but not what the interface promises
+    KeyboardInterrupt
     └── Interrupted                    130 or 143, resumable
 
 A message says what failed, with which numbers, and what to do next. It never carries a secret.
@@ -102,8 +103,11 @@ class BadAnswer(RemoteError):
     """A success status with a body that is not what the interface promises (HTML, half a document, wrong types)."""
 
 
-class Interrupted(ConfluenceSyncError):
-    """SIGINT or SIGTERM arrived; the run stopped where the next one can go on."""
+class Interrupted(KeyboardInterrupt):
+    """SIGINT or SIGTERM arrived; the run stopped where the next one can go on.
+
+    No Exception: it is raised wherever the program happens to be, and logging, for one, swallows every Exception in a handler.
+    """
 
     def __init__(self, signal_number: int) -> None:
         super().__init__(f"interrupted by signal {signal_number}; the next run goes on where this one stopped")

@@ -11,7 +11,7 @@ from typing import TextIO
 
 from confluence_sync.commands.common import add_log_options, settings_for
 from confluence_sync.config import Settings
-from confluence_sync.errors import ConfluenceSyncError, Interrupted, SettingsError
+from confluence_sync.errors import ConfluenceSyncError, SettingsError
 from confluence_sync.logs import shown
 from confluence_sync.model import Page, PageRef, Space
 from confluence_sync.source.base import Failure
@@ -46,8 +46,6 @@ def check_source(settings: Settings, out: TextIO) -> int:
 def _in_steps(steps: Callable[[], int], out: TextIO) -> int:
     try:
         return steps()
-    except Interrupted:
-        raise
     except ConfluenceSyncError as error:
         for line in str(error).splitlines():
             _say(out, "FAILED", line)
@@ -84,14 +82,16 @@ def _spaces(source: Confluence, settings: Settings, out: TextIO, titles: int) ->
 
 
 def _space(source: Confluence, space: Space, out: TextIO, titles: int) -> None:
-    """The first request of the listing, and the body of one page, so that every permission a sync needs was tried."""
-    first = list(islice(source.listing(space, LISTED), 2))
-    count = f"{len(first[0])} pages, and more follow" if len(first) > 1 else f"{len(first[0])} pages"
+    """The listing (only its beginning when no titles are asked for) and the body of one page: every permission a sync needs is tried."""
+    batches = source.listing(space, LISTED)
+    first = next(batches, [])
+    more = sum(len(batch) for batch in (batches if titles else islice(batches, 1)))
+    count = f"{len(first)} pages, and more follow" if more and not titles else f"{len(first) + more} pages"
     archived = ", archived" if space.archived else ""
-    _say(out, "space", f"{space.name} (key {space.key}, id {space.id}{archived}): {count if first[0] else _no_pages(space)}")
-    for page in source.pages(first[0][:1], space):
+    _say(out, "space", f"{space.name} (key {space.key}, id {space.id}{archived}): {count if first else _no_pages(space)}")
+    for page in source.pages(first[:1], space):
         _say(out, "page", _read(page))
-    for ref in first[0][:titles]:
+    for ref in first[:titles]:
         _say(out, "", _title(ref))
 
 

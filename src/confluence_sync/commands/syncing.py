@@ -11,7 +11,7 @@ from pathlib import Path
 from confluence_sync.commands.common import add_run_options, progress_for, settings_for, wanted_for, write_file
 from confluence_sync.commands.status import stored_reports
 from confluence_sync.config import Settings
-from confluence_sync.errors import ConfluenceSyncError
+from confluence_sync.errors import ConfluenceSyncError, Interrupted
 from confluence_sync.progress import Bar, Lines
 from confluence_sync.report import Report
 from confluence_sync.source.credentials import check_credentials
@@ -37,7 +37,7 @@ def run(options: argparse.Namespace) -> int:
     try:
         check_credentials(settings)
         report = _run_once(options, settings, progress)
-    except ConfluenceSyncError as error:
+    except (ConfluenceSyncError, Interrupted) as error:
         _leave(Report(started=_now(), exit=error.exit_code, error=str(error)), options, settings)
         raise
     finally:
@@ -75,7 +75,8 @@ def _leave(report: Report, options: argparse.Namespace, settings: Settings) -> N
     """The report as files and to whom it may concern, and its summary where Kubernetes looks for a container's last words."""
     from confluence_sync.announce import announce
 
-    announce(settings, report)
+    if report.exit < 128:  # who was told to stop has seconds, not time for servers that may not answer
+        announce(settings, report)
     if options.report:
         write_file(options.report, report.as_json() + "\n", "--report")
     if options.html:
