@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import subprocess
 import sys
@@ -65,6 +66,17 @@ def test_nothing_set_means_the_sample_space(tmp_path):
     assert place.settings.state_dir.is_dir()
     place.close()
     assert not place.settings.state_dir.exists()
+
+
+def test_works_inside_a_running_event_loop(tmp_path):
+    """Jupyter runs cells inside an event loop of its own; the simulated Confluence starts there too."""
+
+    async def cell() -> str:
+        place = open_place({}, tmp_path)
+        place.close()
+        return place.settings.conf_gateway_url
+
+    assert asyncio.run(cell()).startswith("http://127.0.0.1:")
 
 
 def test_a_real_space_is_taken_as_it_is_set(tmp_path):

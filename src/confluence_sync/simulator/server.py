@@ -105,9 +105,9 @@ class Simulator(Changes):
 
     def __enter__(self) -> Simulator:
         self.loop = asyncio.new_event_loop()
-        self.server = self.loop.run_until_complete(self.start())
         self.thread = threading.Thread(target=self.loop.run_forever, name="simulator", daemon=True)
         self.thread.start()
+        self.server = asyncio.run_coroutine_threadsafe(self.start(), self.loop).result(10)  # not here: a notebook has a loop running
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
