@@ -18,7 +18,6 @@ from confluence_sync.config import Settings
 from confluence_sync.model import Chunk
 from confluence_sync.service.app import create_app
 from confluence_sync.service.syncing import SyncNow
-from confluence_sync.stores.memory import MemoryBackend
 from confluence_sync.stores.sqlite import SqliteBackend
 from tests.store_contract import SAMPLE
 
@@ -56,7 +55,7 @@ class Service:
     """A running service: its address, the store it answers from, and its STATE_DIR."""
 
     base: str
-    backend: MemoryBackend
+    backend: SqliteBackend
     folder: Path
 
     def client(self, **headers: str) -> httpx.Client:
@@ -65,9 +64,10 @@ class Service:
 
 @contextmanager
 def serve_answers(folder: Path, chunks: Sequence[Chunk] = SAMPLE, sync_now: SyncNow | None = None, **settings: object) -> Iterator[Service]:
-    """The whole service over a memory store with a few chunks."""
-    backend = MemoryBackend()
+    """The whole service over an embedded store with a few chunks."""
+    backend = SqliteBackend(folder / "store.db")
     backend.open("confluence").write(chunks)
     chosen = Settings(state_dir=folder, **settings)  # type: ignore[arg-type]  # a test's own settings
     with serve_app(create_app(chosen, backend, sync_now=sync_now)) as base:
         yield Service(base, backend, folder)
+    backend.close()

@@ -23,7 +23,7 @@ from confluence_sync.llm import open_model
 from confluence_sync.service import page
 from confluence_sync.service.access import Gate
 from confluence_sync.service.asking import Asking
-from confluence_sync.service.calls import problem_response
+from confluence_sync.service.calls import endpoint, problem_response
 from confluence_sync.service.conversations import Conversations
 from confluence_sync.service.freshness import FreshnessReader
 from confluence_sync.service.jwt_tokens import open_tokens
@@ -40,7 +40,7 @@ from confluence_sync.service.vector_api import VectorApi
 from confluence_sync.service.watching import Watch
 from confluence_sync.service_file import ServiceFile
 from confluence_sync.stores.base import Backend
-from confluence_sync.stores.sqlite import SqliteBackend, open_backend
+from confluence_sync.stores.sqlite import SqliteBackend
 
 log = logging.getLogger(__name__)
 
@@ -49,7 +49,7 @@ log = logging.getLogger(__name__)
 class Parts:
     """What the routes work with."""
 
-    shelf: Shelf
+    shelf: Shelf | None
     qa: QaApi
     file: ServiceFile
     metrics: Metrics
@@ -63,7 +63,7 @@ class Parts:
 def create_app(
     settings: Settings, backend: Backend, collection: Callable[[], str] | None = None, sync_now: SyncNow | None = None
 ) -> Starlette:
-    """Answers come from `backend`; the Vector API keeps its documents in the embedded store, which is `backend` when that is one.
+    """Answers come from `backend`; the Vector API is served where that is the embedded store, as that is what keeps its documents.
 
     `collection` names the live collection (default: COLLECTION_ID); `sync_now` does a sync (default: a process of its own).
     """
@@ -84,7 +84,7 @@ def _parts(settings: Settings, backend: Backend, collection: Callable[[], str] |
     retrieval = Retrieval(backend, collection or (lambda: settings.collection_id or "confluence"))
     answering = Answering(retrieval.search, open_model(settings), settings.llm_context_tokens)
     asking = Asking(answering, Conversations(file, settings.keep_history), freshness, settings.query_log)
-    shelf = Shelf(backend if isinstance(backend, SqliteBackend) else open_backend(settings))
+    shelf = Shelf(backend) if isinstance(backend, SqliteBackend) else None
     return Parts(
         shelf, QaApi(asking, Syncs(sync_now or in_a_process(), freshness.forget), retrieval, settings.pipeline_title), file, Metrics()
     )
@@ -100,7 +100,7 @@ def _routes(settings: Settings, parts: Parts) -> list[HttpRoute]:
         *parts.qa.routes(),
         *openai.routes(),
         *OllamaApi(openai, parts.qa.asking.answering.model).routes(),
-        *VectorApi(parts.shelf).routes(),
+        *(VectorApi(parts.shelf).routes() if parts.shelf else [HttpRoute("/health", endpoint(parts.qa.health), methods=["GET"])]),
         HttpRoute("/metrics", metrics, methods=["GET"]),
     ]
 
