@@ -71,7 +71,8 @@ def one_night(folder: Path, place: Served, changes: list[dict[str, object]], sto
         tell("first sync", *sync(folder / "old", place, **more))
         quiet = sync(folder / "old", place, **more)
         tell("nothing changed", *quiet)
-        place.change(*changes)
+        if changes:
+            place.change(*changes)
         tell("a day of changes", *sync(folder / "old", place, **more, REFRESH_LABELS="1"))  # labels raise no version
     with _destination(folder, "new", store) as more:
         tell("fresh sync, to compare", *sync(folder / "new", place, **more))
@@ -119,9 +120,10 @@ def main() -> int:
     parser.add_argument("--changes", type=Path, default=CHANGES)
     parser.add_argument("--store", choices=("sqlite", "underscore"), default="sqlite")
     parser.add_argument("--space", default="", help="instead of the largest space of the pages")
+    parser.add_argument("--as-pages", action="store_true", help="comments, drafts and the like, too")
     options = parser.parse_args()
     changes = [json.loads(line) for line in options.changes.read_text(encoding="utf-8").splitlines() if line]
-    with tempfile.TemporaryDirectory(prefix="confluence-sync-night-") as name, served(options.pages) as place:
+    with tempfile.TemporaryDirectory(prefix="confluence-sync-night-") as name, served(options.pages, as_pages=options.as_pages) as place:
         if options.space:
             place.environment["SPACE_NAME"] = options.space
         return 0 if one_night(Path(name), place, changes, options.store) else 1

@@ -35,9 +35,10 @@ class Served:
 
 
 @contextmanager
-def served(pages: Path, latency_ms: float = 0) -> Iterator[Served]:
-    """Serves a JSONL file until the block ends."""
+def served(pages: Path, latency_ms: float = 0, as_pages: bool = False) -> Iterator[Served]:
+    """Serves a JSONL file or a folder until the block ends."""
     command = [sys.executable, "-m", "confluence_sync", "simulate", str(pages), "--port", "0", "--control", "--latency-ms", str(latency_ms)]
+    command += ["--as-pages"] if as_pages else []
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
     try:

@@ -15,6 +15,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--latency-ms", type=float, default=0, metavar="N", help="wait so long before each answer")
     parser.add_argument("--faults", default="", metavar="RULES", help="what goes wrong and when; see docs/simulator.md")
     parser.add_argument("--token", help="the token that is accepted")
+    parser.add_argument("--as-pages", action="store_true", help="serve comments, drafts and the like as current pages, too")
     parser.add_argument("--control", action="store_true", help="let another process change pages and faults through /_control")
 
 
@@ -24,5 +25,12 @@ def run(options: argparse.Namespace) -> int:
     if options.pages and not options.pages.exists():
         raise SettingsError(f"{options.pages} is not there; give a folder of content objects (*.json) or a .jsonl file")
     return run_simulator(
-        options.pages, options.host, options.port, options.latency_ms, options.faults, options.token, control=options.control
+        options.pages,
+        options.host,
+        options.port,
+        options.latency_ms,
+        options.faults,
+        options.token,
+        control=options.control,
+        as_pages=options.as_pages,
     )

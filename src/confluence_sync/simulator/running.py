@@ -16,15 +16,33 @@ from confluence_sync.simulator.site import Options
 
 
 def run_simulator(
-    path: Path | None, host: str, port: int, latency_ms: float, faults: str, token: str | None, *, control: bool = False
+    path: Path | None,
+    host: str,
+    port: int,
+    latency_ms: float,
+    faults: str,
+    token: str | None,
+    *,
+    control: bool = False,
+    as_pages: bool = False,
 ) -> int:
     """Serves until SIGINT or SIGTERM, after printing the settings that make a sync use it. Without a path: the sample space.
 
-    `faults` is in the notation of `read_rules`; `token` replaces all three of the simulator's own; `control` opens /_control.
+    `faults` is in the notation of `read_rules`; `token` replaces all three of the simulator's own; `control` opens /_control;
+    `as_pages` serves comments, drafts and the like as current pages, too.
     """
     access = Access(token=token, site_token=token, pat=token) if token else Access()
     options = Options(access=access)
-    simulator = Simulator(path or SAMPLE, options, host=host, port=port, latency_ms=latency_ms, faults=read_rules(faults), control=control)
+    simulator = Simulator(
+        path or SAMPLE,
+        options,
+        host=host,
+        port=port,
+        as_pages=as_pages,
+        latency_ms=latency_ms,
+        faults=read_rules(faults),
+        control=control,
+    )
     return asyncio.run(_until_told(simulator))
 
 
