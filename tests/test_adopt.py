@@ -1,4 +1,4 @@
-"""State and store can part: a lost state, an emptied, restored, swapped or shared store; the next run notices and leaves what a fresh sync would."""
+"""State lost, store emptied, restored, swapped or shared: the next run notices that they parted and leaves what a fresh sync would."""
 
 from __future__ import annotations
 

@@ -160,9 +160,7 @@ def test_max_deletes_is_no_switch(filled: Bench) -> None:
     assert (report.exit, report.pages.deleted) == (4, 0)
 
 
-@pytest.mark.parametrize(
-    ("known", "allowed"), [(0, 10), (3, 10), (4, 2), (5, 2), (14, 7), (20, 10), (100, 10), (101, 10), (200, 20), (10_000, 1000)]
-)
+@pytest.mark.parametrize(("known", "allowed"), [(0, 10), (3, 10), (4, 2), (5, 2), (14, 7), (20, 10), (101, 10), (200, 20), (9999, 999)])
 def test_the_ceiling(known: int, allowed: int) -> None:
     """At most 10 pages or 10 %, whichever is more, and never more than half of more than three."""
     assert ceiling(known) == allowed
@@ -205,14 +203,13 @@ def test_a_listing_that_breaks_deletes_nothing(filled: Bench, fault: str) -> Non
     filled.simulator.trash("1014")
     strike(filled.simulator, "v2", Rule("spaces/501/pages", fault, after=1))
     before = filled.contents()
-    try:
-        report = filled.sync()
-    except RemoteError as error:
-        assert error.exit_code == 5
-        assert filled.contents() == before
-    else:
-        assert fault in ("next-elsewhere", "empty-with-next")
-        assert set(report.spaces[0].deleted_pages) <= {"1014"}
+    if fault in ("next-elsewhere", "empty-with-next"):  # only the cursor is taken from `next`; empty pages occur on real servers
+        assert set(filled.sync().spaces[0].deleted_pages) <= {"1014"}
+        return
+    with pytest.raises(RemoteError) as failed:
+        filled.sync()
+    assert failed.value.exit_code == 5
+    assert filled.contents() == before
 
 
 def test_pages_that_fail_do_not_hold_back_what_is_proven(filled: Bench) -> None:

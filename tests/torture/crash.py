@@ -74,8 +74,8 @@ SCENARIOS: dict[str, Scenario] = {
 }
 
 
-def crash_matrix(folder: Path, store: str, scenario: str, every: int = 1, first: int = 1, twice: bool = False) -> Iterator[Cut]:
-    """Every cell of one store and one scenario, or every n-th from `first` on. `twice` cuts the run after the cut one as well, at the same effect."""
+def crash_matrix(folder: Path, store: str, scenario: str, every: int = 1, first: int = 1, *, twice: bool = False) -> Iterator[Cut]:
+    """Every cell of one store and one scenario, or every n-th from `first` on. `twice` cuts the run after the cut one, too."""
     filled, change, wanted = SCENARIOS[scenario]
     with small_steps(), Simulator(first_day()) as simulator:
         ground = Ground(simulator, folder / "ground", store, MemoryBackend())

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
@@ -28,6 +30,7 @@ class Fuse:
     when: str = "before"
     effects: list[str] = field(default_factory=list)
     blown: bool = False
+    kill: bool = False  # end the process with SIGKILL instead of raising
 
     def around(self, name: str, effect: Callable[[], object], half: Callable[[], object] | None = None) -> object:
         """`half` is what may already have happened when the process dies in the middle; without it an effect is all or nothing."""
@@ -40,6 +43,8 @@ class Fuse:
             effect()
         elif self.when == "halfway" and half:
             half()
+        if self.kill:
+            os.kill(os.getpid(), signal.SIGKILL)
         self.blown = True
         raise Stop
 

@@ -14,8 +14,10 @@ from confluence_sync.plan import Wanted
 from confluence_sync.report import Report
 from confluence_sync.run import Means
 from confluence_sync.settings_files import read_settings
-from confluence_sync.simulator.faults import Faults, Rule, read_rules
+from confluence_sync.simulator.access import PAT, SITE_TOKEN, TOKEN, USER
+from confluence_sync.simulator.faults import Rule, read_rules
 from confluence_sync.simulator.server import Simulator
+from confluence_sync.simulator.site import CLOUD_ID
 from confluence_sync.stores import remote
 from confluence_sync.stores.base import Backend
 
@@ -31,7 +33,7 @@ SPACE, OTHER = "KB", "OPS"
 PAGES = 14
 
 
-def body(page: int, words: str = "") -> str:
+def body(page: int, words: str = "first") -> str:
     """A page of three sections, so that it has several chunks."""
     sections = (
         f"<h2>Section {n} of {page}</h2><p>{words or 'first'} words about part {n} of page {page}. {'More of it. ' * 18}</p>"
@@ -76,21 +78,20 @@ def second_day(simulator: Simulator) -> None:
     simulator.restrict("1013")
 
 
+def gateway(url: str, folder: Path) -> dict[str, str]:
+    """The environment of a user who reads the simulator at `url` through its gateway; chunks are small, so that pages have several."""
+    reads = {"CONF_CLOUD_ID": CLOUD_ID, "CONF_GATEWAY_URL": url, "CONF_USER": USER, "CONF_API_TOKEN": TOKEN}
+    cuts = {"CHUNK_TOKENS": "80", "CHUNK_OVERLAP": "12", "EMBEDDING_BACKEND": "none"}
+    return {**reads, **cuts, "SPACE_NAME": SPACE, "STATE_DIR": str(folder)}
+
+
 def settings_for(simulator: Simulator, folder: Path, kind: str = "v2", **more: str) -> Settings:
-    """Settings of a user who reads this simulator in one of KINDS; chunks are small, so that pages have several."""
-    access = simulator.options.access
+    """Settings of a user who reads this simulator in one of KINDS."""
     ways: Mapping[str, dict[str, str]] = {
-        "gateway": {
-            "CONF_CLOUD_ID": simulator.cloud_id,
-            "CONF_GATEWAY_URL": simulator.url,
-            "CONF_USER": access.user,
-            "CONF_API_TOKEN": access.token,
-        },
-        "v1": {"CONF_BASE_URL": simulator.site_url, "CONF_USER": access.user, "CONF_API_TOKEN": access.site_token},
-        "dc": {"CONF_BASE_URL": simulator.data_center_url, "CONF_PAT": access.pat},
+        "v1": {"CONF_CLOUD_ID": "", "CONF_BASE_URL": simulator.site_url, "CONF_API_TOKEN": SITE_TOKEN},
+        "dc": {"CONF_CLOUD_ID": "", "CONF_BASE_URL": simulator.data_center_url, "CONF_USER": "", "CONF_API_TOKEN": "", "CONF_PAT": PAT},
     }
-    rest = {"SPACE_NAME": SPACE, "STATE_DIR": str(folder), "CHUNK_TOKENS": "80", "CHUNK_OVERLAP": "12", "EMBEDDING_BACKEND": "none", **more}
-    return read_settings({}, {**ways.get(kind, ways["gateway"]), **rest}, folder)
+    return read_settings({}, {**gateway(simulator.url, folder), **ways.get(kind, {}), **more}, folder)
 
 
 @contextmanager
@@ -114,6 +115,3 @@ def strike(simulator: Simulator, kind: str = "v2", *rules: Rule) -> None:
 def sync_once(settings: Settings, backend: Backend, *, wanted: Wanted | None = None, adopt: bool = False) -> Report:
     """One run in this process; raises what a run raises."""
     return sync.run(settings, wanted or Wanted(), Means(backend=backend, patience=HURRIED, adopt=adopt))
-
-
-__all__ = ["HURRIED", "KINDS", "Faults", "first_day", "second_day", "settings_for", "small_steps", "strike", "sync_once"]
