@@ -88,6 +88,10 @@ class Generations:
         )
         return Generation(*map(str, rows[0])) if rows else None
 
+    def names(self, target: str) -> list[str]:
+        """Every generation that the state still names, old ones too."""
+        return [str(row[0]) for row in self._db.rows("select name from generation where target = ? order by name", [target])]
+
     def start(self, generation: Generation, extra: Sequence[PageRef]) -> None:
         """Names a generation before it exists, and pins the pages it is for: the listing's, and `extra` ones."""
         with self._db.transaction():

@@ -124,7 +124,8 @@ class Rotation:
             return found
         if found:
             self._drop(found.name)
-        name = new_name(self.collection, self.owner, self.job.backend.collections())
+        taken = self.job.backend.collections() + self.state.names(self.job.target)
+        name = new_name(self.collection, self.owner, taken)
         generation = Generation(self.job.target, name, self.plan.scope, wanted, "filling", "")
         self.state.start(generation, kept)
         return generation
@@ -183,9 +184,9 @@ class Rotation:
         there = self.job.backend.collections()
         filling = self.state.find(self.job.target, "filling")
         kept = {self.live.generation.name, filling.name if filling and not self.plan.empty else ""}
-        for name in there:
-            if owner_of(name, self.collection) == self.owner and name not in kept:
-                self._drop(name)
+        ours = {name for name in there if owner_of(name, self.collection) == self.owner} | set(self.state.names(self.job.target))
+        for name in sorted(ours - kept):
+            self._drop(name)
         if self.collection not in there:
             return
         if self.job.means.adopt:

@@ -48,6 +48,12 @@ class Podman:
             assert (state, time.monotonic() < deadline) == ("running", True), self("logs", name).stderr
             time.sleep(0.2)
 
+    def wait_for_log(self, name: str, words: str) -> None:
+        deadline = time.monotonic() + 30
+        while words not in (said := self("logs", name).stderr):
+            assert time.monotonic() < deadline, said
+            time.sleep(0.1)
+
 
 def restricted(volume: Path | None) -> list[str]:
     """podman's words for the Job's securityContext, its memory limit and its volumes, under a user id that no image knows."""

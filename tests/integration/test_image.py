@@ -158,6 +158,7 @@ def test_stop_ends_a_run_that_the_next_one_continues(podman, confluence, vector_
     arguments = [part for key, value in slow.items() for part in ("--env", f"{key}={value}")]
     podman("rm", "--force", "--ignore", name)
     podman("run", "--detach", "--name", name, "--network=host", f"--volume={volume}:/var/lib/confluence-sync", *arguments, TAG)
+    podman.wait_for_log(name, "looking for the spaces")
     podman("stop", "--time=10", name)
     code = podman("inspect", "--format={{.State.ExitCode}}", name).stdout.strip()
     podman("rm", "--force", name, "confluence-sync-test-slow")

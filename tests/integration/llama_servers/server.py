@@ -11,6 +11,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -69,11 +70,11 @@ class LlamaServer:
         if self.process is None:
             return
         self.spent += self._used()
-        self.process.send_signal(how)
+        self._end(how)
         try:
             self.process.wait(20)
         except subprocess.TimeoutExpired:
-            self.process.kill()
+            self._end(signal.SIGKILL)
             self.process.wait()
         self.process = None
 
@@ -95,9 +96,17 @@ class LlamaServer:
         return "\n".join((self.state / "server.log").read_text(errors="replace").splitlines()[-lines:])
 
     def _used(self) -> float:
+        """Of the server and the workers it started, which all share its session."""
         assert self.process is not None
-        numbers = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
-        return sum(map(int, numbers[11:15])) / os.sysconf("SC_CLK_TCK")
+        stats = [stat.rpartition(")")[2].split() for stat in map(_read, Path("/proc").glob("[0-9]*/stat")) if stat]
+        mine = [numbers for numbers in stats if numbers[3] == str(self.process.pid)]
+        return sum(int(n) for numbers in mine for n in numbers[11:15]) / os.sysconf("SC_CLK_TCK")
+
+    def _end(self, how: signal.Signals) -> None:
+        """Signals the whole session, so that no worker of a killed server lives on."""
+        assert self.process is not None
+        with suppress(ProcessLookupError):
+            os.killpg(self.process.pid, how)
 
     def _environment(self) -> dict[str, str]:
         kept = {name: os.environ[name] for name in ("PATH", "LANG", "TMPDIR") if name in os.environ}
@@ -131,6 +140,14 @@ class LlamaServer:
 
 Boot = Callable[[str], LlamaServer]
 """Gives a running server of that version."""
+
+
+def _read(file: Path) -> str:
+    """Its text; "" when the process has ended meanwhile."""
+    try:
+        return file.read_text()
+    except OSError:
+        return ""
 
 
 def _free_port() -> int:

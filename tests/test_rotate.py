@@ -1,0 +1,256 @@
+"""Rotation: readers see the old collection or the new one, whole, whatever breaks between any two effects."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from confluence_sync.errors import Refused, ServerFailed, SettingsError
+from confluence_sync.listing import Wanted
+from confluence_sync.report import Report
+from confluence_sync.run import Means
+from confluence_sync.simulator.server import Simulator
+from confluence_sync.stores.base import Backend
+from confluence_sync.sync import run
+from tests.append_only import AppendOnly
+from tests.conftest import HASTY, SettingsFor
+from tests.simulator_client import family
+
+PAGES = 7
+WHOLE = Wanted()
+
+
+class Killed(BaseException):
+    """The process dies here: nothing of ours may catch it."""
+
+
+class Job:
+    """The runs of one job: the same settings and state each time."""
+
+    def __init__(self, settings_for: SettingsFor, simulator: Simulator, store: AppendOnly, folder: Path) -> None:
+        self.settings_for, self.simulator, self.store = settings_for, simulator, store
+        self.live_file = folder / "live.vdb"
+
+    def sync(self, wanted: Wanted = WHOLE, adopt: bool = False, **more: str) -> Report:
+        settings = self.settings_for(self.simulator, LIVE_COLLECTION_FILE=str(self.live_file), **more)
+        backend: Backend = self.store
+        return run(settings, wanted, Means(patience=HASTY, backend=backend, adopt=adopt))
+
+    def readers_see(self) -> Counter[str]:
+        """How often each page is in the collection that the file names."""
+        return Counter(chunk.page_id for chunk in self.store.held[self.live_file.read_text().strip()])
+
+
+@pytest.fixture
+def store() -> AppendOnly:
+    return AppendOnly()
+
+
+@pytest.fixture
+def job(settings_for: SettingsFor, simulator: Simulator, store: AppendOnly, tmp_path: Path) -> Job:
+    return Job(settings_for, simulator, store, tmp_path)
+
+
+def pages(*gone: str) -> Counter[str]:
+    return Counter({str(n): 1 for n in range(1, PAGES + 1) if str(n) not in gone})
+
+
+def test_a_rotation_replaces_the_collection_whole(job: Job) -> None:
+    """An edit and a deletion make a new collection with everything once; the old one is dropped, and the file and report follow."""
+    first = job.sync()
+    assert (first.exit, first.pages.new, first.live_collection) == (0, PAGES, job.live_file.read_text().strip())
+    job.simulator.edit("3", "<p>other words</p>")
+    job.simulator.delete("7")
+    second = job.sync()
+    assert (second.pages.changed, second.pages.deleted, second.live_collection) == (1, 1, job.live_file.read_text().strip())
+    assert job.readers_see() == pages("7")
+    assert job.store.collections() == [second.live_collection]
+
+
+def test_nothing_happens_when_nothing_changed(job: Job) -> None:
+    """An empty plan writes nothing, makes nothing and names the same live collection."""
+    first = job.sync()
+    written = job.store.written
+    again = job.sync()
+    assert (again.exit, job.store.written, again.live_collection) == (0, written, first.live_collection)
+
+
+def effects_of_a_rotation(job: Job) -> int:
+    """Counts the store's effects in a rotation of an edited space."""
+    seen: list[str] = []
+    job.store.after = seen.append
+    job.simulator.edit("3", "<p>counted</p>")
+    job.sync()
+    return len(seen)
+
+
+@pytest.mark.parametrize("where", ["before", "after"])
+@pytest.mark.parametrize("at", range(1, 5))
+def test_a_crash_at_any_effect_leaves_readers_whole(job: Job, where: str, at: int) -> None:
+    """The process dies around the store's nth effect: readers have a whole collection at once, and the next run ends with one."""
+    job.sync()
+    job.simulator.edit("3", "<p>other words</p>")
+    countdown = iter(range(at - 1, -1, -1))
+
+    def die(effect: str) -> None:
+        if next(countdown, -1) == 0:
+            raise Killed(effect)
+
+    setattr(job.store, where, die)
+    with suppress(Killed):
+        job.sync()
+    job.store.before = job.store.after = lambda effect: None
+    assert job.readers_see() == pages()
+    assert job.sync().exit == 0
+    assert job.readers_see() == pages()
+    assert len(job.store.collections()) == 1
+
+
+def test_there_are_as_many_effects_as_are_crashed_at(job: Job) -> None:
+    """The parameters above cover making, writing and dropping; a further effect would need a further number."""
+    job.sync()
+    assert effects_of_a_rotation(job) == 3
+
+
+@pytest.mark.parametrize("taken", [True, False])
+def test_a_write_whose_answer_is_lost_is_looked_up(job: Job, taken: bool) -> None:
+    """Whether or not the server took it, every chunk is there once afterwards."""
+    lost = iter([True])
+
+    def fail(effect: str) -> None:
+        if effect == "write" and next(lost, False):
+            raise ServerFailed("connection reset")
+
+    setattr(job.store, "after" if taken else "before", fail)
+    seen: list[str] = []
+    setattr(job.store, "before" if taken else "after", seen.append)
+    assert job.sync().exit == 0
+    assert job.readers_see() == pages()
+    assert not any(effect.startswith("drop") for effect in seen)
+
+
+def test_a_cut_run_is_filled_on_not_started_again(job: Job) -> None:
+    """What the cut run wrote stays, and the generation keeps its name."""
+
+    def die(effect: str) -> None:
+        if effect == "write":
+            raise Killed
+
+    job.store.after = die
+    with suppress(Killed):
+        job.sync()
+    begun, written = job.store.collections(), sum(map(len, job.store.held.values()))
+    job.store.after = lambda effect: None
+    report = job.sync()
+    assert [report.live_collection] == begun
+    assert (written, job.store.written) == (PAGES, 0)
+
+
+def test_a_lost_state_is_rotated_away(job: Job, tmp_path: Path) -> None:
+    """Without its state the job fills a new generation and drops its old one, which it knows by name and check digits."""
+    job.sync()
+    for file in (tmp_path / "state").iterdir():
+        file.unlink()
+    job.sync()
+    assert job.readers_see() == pages()
+    assert len(job.store.collections()) == 1
+
+
+def test_foreign_collections_are_left_alone(job: Job) -> None:
+    """Names that only look like ours, and the asked name itself, stay; --adopt removes the asked one after the switch."""
+    foreign = ["confluence", "confluence--20260101000000-abcdef-000000", "confluence-old", "other"]
+    for name in foreign:
+        job.store.held[name] = []
+    job.sync()
+    assert set(foreign) < set(job.store.collections())
+    job.sync(adopt=True)
+    assert set(job.store.collections()) & set(foreign) == set(foreign) - {"confluence"}
+
+
+def test_a_second_owner_is_refused(job: Job, settings_for: SettingsFor, tmp_path: Path) -> None:
+    """Another space may not rotate the same collection: exit 2, and the first one's stays."""
+    job.sync()
+    with Simulator([{**one, "space": {"key": "DEV", "name": "Dev"}} for one in family(2)]) as other:
+        intruder = Job(settings_for, other, job.store, tmp_path / "other")
+        with pytest.raises(SettingsError, match="one owner"):
+            intruder.sync(SPACE_NAME="DEV", STATE_DIR=str(tmp_path / "elsewhere"))
+    assert job.readers_see() == pages()
+
+
+def test_a_partial_listing_is_refused(job: Job) -> None:
+    """--limit would make a collection of a few pages the live one: exit 4 before anything is made."""
+    with pytest.raises(Refused, match="--limit"):
+        job.sync(Wanted(limit=2))
+    assert job.store.collections() == []
+
+
+def test_too_many_deletions_hold_the_rotation(job: Job) -> None:
+    """The ceiling counts for a rotation, too."""
+    job.sync()
+    before = job.readers_see()
+    for number in range(2, PAGES):
+        job.simulator.delete(str(number))
+    assert job.sync().exit == 4
+    assert job.readers_see() == before
+
+
+def test_a_small_change_waits_for_rotate_min_change(job: Job) -> None:
+    """Below that share of pages the old collection stays live, and the report counts the page as deferred."""
+    live = job.sync().live_collection
+    job.simulator.edit("3", "<p>other words</p>")
+    report = job.sync(ROTATE_MIN_CHANGE="50")
+    assert (report.live_collection, report.pages.deferred) == (live, 1)
+
+
+def test_a_store_that_loses_what_it_took_is_given_up_at_most_twice(job: Job) -> None:
+    """Chunks that were acknowledged and are not found make the run fail with 5, and nothing of them goes live."""
+    job.store.after = lambda effect: [chunks.clear() for chunks in job.store.held.values()] and None if effect == "write" else None
+    with pytest.raises(ServerFailed, match="2 generations"):
+        job.sync()
+    assert not job.live_file.exists()
+
+
+def test_a_page_that_cannot_be_read_does_not_leave_readers_without_it(job: Job, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A page that readers have and that fails once holds the switch, exit 4; when it can be read again the same filling goes on."""
+    job.sync()
+    job.simulator.edit("3", "<p>other words</p>")
+    source: Any = Faulty("5")
+    with source.breaks(monkeypatch):
+        assert job.sync().exit == 4
+        assert job.readers_see() == pages()
+    assert job.sync().exit == 0
+    assert job.readers_see() == pages()
+
+
+class Faulty:
+    """Makes one page unreadable, as a broken body does."""
+
+    def __init__(self, page_id: str) -> None:
+        self.page_id = page_id
+
+    def breaks(self, monkeypatch: pytest.MonkeyPatch) -> Any:
+        from contextlib import contextmanager
+
+        from confluence_sync import rotate
+        from confluence_sync.source.base import Failure
+
+        real = rotate.fetched
+
+        def fetched(*args: Any) -> Iterator[Any]:
+            for batch in real(*args):
+                yield [
+                    Failure(p.ref.id, p.ref.title, "broken") if getattr(p, "ref", None) and p.ref.id == self.page_id else p for p in batch
+                ]
+
+        @contextmanager
+        def broken() -> Iterator[None]:
+            with monkeypatch.context() as patched:
+                patched.setattr(rotate, "fetched", fetched)
+                yield
+
+        return broken()
