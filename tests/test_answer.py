@@ -153,7 +153,7 @@ def test_the_list_of_sources_is_safe_markdown() -> None:
     plain = Source(2, "Plain", "", "", "K", "", "")
     text = as_list((evil, plain), (), "Sources")
     assert r"\<img src=x onerror=y\> \[click\](javascript:z) › H](https://a.example/%28x%29)" in text
-    assert text.endswith("- [2] Plain")
+    assert text.endswith("- **2** Plain")
     assert as_list((), (), "Sources") == ""
     assert "Plain" not in as_list((evil, plain), (1,), "Sources")
 

@@ -57,7 +57,7 @@ def test_a_whole_completion(client: httpx.Client) -> None:
     """One message with the answer, a Markdown list of the cited sources, and annotations."""
     got = client.post("/v1/chat/completions", json={"model": "confluence", "messages": ASKED}).json()
     message = got["choices"][0]["message"]
-    assert message["content"].startswith("Restart the print service [1].\n\n**Sources**\n\n- [1] [Page 1 › Symptoms](https://")
+    assert message["content"].startswith("Restart the print service [1].\n\n**Sources**\n\n- **1** [Page 1 › Symptoms](https://")
     assert message["annotations"][0]["type"] == "url_citation"
     assert message["annotations"][0]["url_citation"]["title"] == "Page 1 › Symptoms"
     assert (got["object"], got["choices"][0]["finish_reason"]) == ("chat.completion", "stop")

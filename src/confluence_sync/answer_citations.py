@@ -50,7 +50,7 @@ def as_list(found: Sequence[Source], cited: Sequence[int], heading: str) -> str:
     shown = [source for source in found if source.number in cited] or list(found)
     if not shown:
         return ""
-    return f"\n\n**{heading}**\n\n" + "\n".join(f"- [{source.number}] {_link(source)}" for source in shown)
+    return f"\n\n**{heading}**\n\n" + "\n".join(f"- **{source.number}** {_link(source)}" for source in shown)
 
 
 def _link(source: Source) -> str:
