@@ -12,11 +12,11 @@ PARAGRAPH = "A paragraph that somebody added later: it has about twenty words, s
 SECTION = f"<h2>A later addition</h2><p>{PARAGRAPH}</p><p>{PARAGRAPH.upper()}</p>"
 
 
-def edits(body: str) -> dict[str, str]:
-    """The body after each of the four edits; empty when it is not well-formed or has no paragraph to edit."""
+def edits(body: str) -> tuple[str, dict[str, str]]:
+    """The body as it reads after parsing and writing, and the same after each of the four edits; none when it cannot be parsed."""
     root = tree(body)
     if root is None or root.find(".//p") is None:
-        return {}
+        return body, {}
     changes: dict[str, Callable[[etree._Element], bool]] = {
         "one word edited at the start": _word,
         "paragraph inserted early": lambda page: _insert(page, 0.1),
@@ -28,7 +28,7 @@ def edits(body: str) -> dict[str, str]:
         page = etree.fromstring(etree.tostring(root))
         if change(page):
             found[name] = _body(page)
-    return found if len(found) == len(changes) else {}
+    return _body(root), found if len(found) == len(changes) else {}
 
 
 def _body(root: etree._Element) -> str:

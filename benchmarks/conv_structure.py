@@ -16,8 +16,11 @@ _ROW = re.compile(r"[ >]*(?:(?:[-*+]|\d+[.)]) +)*\|.*\|\s*$")
 _RULE = re.compile(r"[ >]*\|(?: ?:?-+:? ?\|)+\s*$")
 
 
-def faults(text: str) -> Counter[str]:
-    """The faults of one chunk, by name."""
+FAULTS = ("torn fences", "table pieces without a header", "headings at the end", "broken characters")
+
+
+def faults(text: str, last: bool) -> Counter[str]:
+    """The faults of one chunk, by name. A heading that ends the page, with nothing below it, may end the last chunk."""
     found: Counter[str] = Counter()
     fence, above = "", ""
     head = False
@@ -25,12 +28,12 @@ def faults(text: str) -> Counter[str]:
         fence, inside = _fence(line, fence)
         row = not inside and _ROW.match(line) is not None
         if row and head and not _RULE.match(line):
-            found["headerless table piece"] += 1
+            found["table pieces without a header"] += 1
         head = row and _ROW.match(above) is None
         above = "" if inside else line
-    found["torn fence"] += bool(fence)
-    found["broken character"] += "\ufffd" in text
-    found["heading at the end"] += re.match(r"#{1,6} ", text.rsplit("\n", 1)[-1]) is not None and not fence
+    found["torn fences"] += bool(fence)
+    found["broken characters"] += "\ufffd" in text
+    found["headings at the end"] += not last and re.match(r"#{1,6} ", text.rsplit("\n", 1)[-1]) is not None and not fence
     return +found
 
 

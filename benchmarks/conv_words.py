@@ -60,7 +60,7 @@ def visible(root: etree._Element) -> str:
 
 
 def _gather(element: etree._Element, pieces: list[str]) -> None:
-    gap = "" if element.tag in JOINED else " "
+    gap = "" if element.tag in JOINED or (element.tag == "a" and not element.get("href")) else " "
     pieces.append(gap)
     if _seen(element):
         pieces.append(element.text or "")
@@ -78,6 +78,8 @@ def _seen(element: etree._Element) -> bool:
         )
     if element.tag in ("{ac}structured-macro", "{ac}macro"):
         return (element.get("{ac}name") or "") not in NAVIGATION
+    if element.get("aria-hidden") == "true" or (str(element.tag).endswith("}mrow") and element.getnext() is not None):
+        return False  # KaTeX draws a formula beside its source
     return element.tag not in UNSEEN
 
 

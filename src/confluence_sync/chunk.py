@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from confluence_sync import tokens
 from confluence_sync.chunking.assembly import core_tokens, overlap_start, rendered, rendered_tokens
-from confluence_sync.chunking.context import contexts, encodable
+from confluence_sync.chunking.context import context, encodable
 from confluence_sync.chunking.cuts import spans
 from confluence_sync.chunking.sections import Section, sections
 from confluence_sync.chunking.units import Unit, units
@@ -70,21 +70,23 @@ def _drafts(page: Page, markdown: str, limits: Limits) -> Iterator[_Draft]:
     core = limits.tokens - max(limits.overlap, room)
     parts = units(encodable(markdown), int(core * _WHOLE), int(core * _UNIT), count)
     section_of = sections(parts)
-    seen: set[str] = set()
+    times: dict[str, int] = {}
     floor = 0
     for start, end in spans(parts, core):
-        lines = contexts(page, section_of[start].path, room, count)
-        draft = next(
-            draft for line in lines if (draft := _draft(parts, line, section_of[start], start, end, floor, limits)).text not in seen
-        )
-        seen.add(draft.text)
+        section = section_of[start]
+        draft = first = _draft(parts, context(page, section.path, 1, room, count), section, (floor, start, end), limits)
+        while draft.text in times:
+            times[first.text] += 1
+            draft = _draft(parts, context(page, section.path, times[first.text], room, count), section, (floor, start, end), limits)
+        times[draft.text] = 1
         floor = start
         yield draft
 
 
-def _draft(parts: list[Unit], line: str, section: Section, start: int, end: int, floor: int, limits: Limits) -> _Draft:
-    """One chunk under this context line; overlap takes what room the limit leaves."""
+def _draft(parts: list[Unit], line: str, section: Section, span: tuple[int, int, int], limits: Limits) -> _Draft:
+    """One chunk under this context line; overlap, not from before the first position, takes what room the limit leaves."""
     count = tokens.counter()
+    floor, start, end = span
     line_tokens = count(line + "\n\n")
     left = limits.tokens - line_tokens - core_tokens(parts, start, end)
     first = overlap_start(parts, start, floor, min(limits.overlap, left))

@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 from confluence_sync.chunking.pieces import Count
 from confluence_sync.convert import escape
 from confluence_sync.model import Page
 
 
-def contexts(page: Page, path: tuple[str, ...], room: int, count: Count) -> Iterator[str]:
-    """The context line of at most `room` tokens, then the same with ordinals: for a text that occurs again under the same path."""
+def context(page: Page, path: tuple[str, ...], ordinal: int, room: int, count: Count) -> str:
+    """The context line of at most `room` tokens. From the second on, a text that occurs again under the same path has its ordinal."""
     names = (page.space_name or page.space_key, page.ref.title, *path)
     shown = (escape.text(encodable(name)) for name in names if name.strip())
     line = escape.line_start(" ".join(" > ".join(shown).split()))
-    yield shortened(line, room, count)
-    ordinal = 2
-    while True:
-        suffix = f" ({ordinal})"
-        yield shortened(line, room - count(suffix) - 1, count) + suffix
-        ordinal += 1
+    if ordinal < 2:
+        return shortened(line, room, count)
+    suffix = f" ({ordinal})"
+    return shortened(line, room - count(suffix) - 1, count) + suffix
 
 
 def shortened(line: str, room: int, count: Count) -> str:

@@ -21,6 +21,7 @@ _ITEM = re.compile(r"(?:[-*+]|\d{1,9}[.)]) ")
 _FULL_LINE = re.compile(r"\n(?=[^\n]*\S)")
 _NEXT_ITEM = re.compile(r"\n(?=(?:[-*+]|\d{1,9}[.)]) )")
 _RULE = re.compile(r"\|(?: :?-+:? \|)+")
+_QUOTE_SIGNS = re.compile(r"^(?:> ?)+", re.MULTILINE)
 _CELL = re.compile(r"(?<!\\)\|")
 
 
@@ -49,13 +50,14 @@ def units(markdown: str, whole: int, limit: int, count: Count) -> list[Unit]:
 
 
 class _Cutter:
-    """Cuts blocks into units of a size; `nesting` counts the lists and quotes around them that were cut open."""
+    """Cuts blocks into units of a size; `nesting` counts what was cut open around them, `quotes` says whether a quote was."""
 
-    def __init__(self, whole: int, limit: int, count: Count, nesting: int = 0) -> None:
+    def __init__(self, whole: int, limit: int, count: Count, nesting: int = 0, quotes: bool = False) -> None:
         self.whole = whole
         self.limit = limit
         self.count = count
         self.nesting = nesting
+        self.quotes = quotes
 
     def block(self, text: str) -> Iterator[Unit]:
         tokens = self.count(text + "\n\n")
@@ -74,7 +76,7 @@ class _Cutter:
             return self._fence(text, fence)
         if text.startswith("| ") and _RULE.fullmatch(text.partition("\n")[2].partition("\n")[0]):
             return self._table(text)
-        if text.startswith(">") and self.nesting < MAX_NESTING:
+        if text.startswith(">"):
             return self._quote(text)
         if _ITEM.match(text) and self.nesting < MAX_NESTING:
             return self._list(text)
@@ -97,7 +99,7 @@ class _Cutter:
 
     def _fitting(self, line: str, room: int) -> list[str]:
         """The line, in pieces where it is larger than a chunk; blank pieces, which units may not begin with, go."""
-        if self.count(line + "\n") <= room:
+        if len(line) <= room // 4 or self.count(line + "\n") <= room:  # a character is at most four tokens
             return [line]
         return [part for part in pieces(line, room, self.count) if part.strip()] or [line.strip()[:1]]
 
@@ -139,10 +141,15 @@ class _Cutter:
         return rows or [row]
 
     def _quote(self, text: str) -> Iterator[Unit]:
-        """The blocks inside, each line with the sign of a quote; a callout's sign stays with the first."""
-        lines = [line[2:] if line.startswith("> ") else line.removeprefix(">") for line in text.split("\n")]
+        """The blocks inside, each line with the sign of a quote; a callout's sign stays with the first. Quotes in quotes lose theirs."""
+        if self.quotes:
+            inside = _QUOTE_SIGNS.sub("", text)
+            return (unit for block in blocks(inside) for unit in (self.block(block) if block != text else self._text(block)))
+        return self._quoted_parts([line[2:] if line.startswith("> ") else line.removeprefix(">") for line in text.split("\n")])
+
+    def _quoted_parts(self, lines: list[str]) -> Iterator[Unit]:
         sign = lines.pop(0) + "\n" if lines[0].startswith("[!") else ""
-        inner = _Cutter(self.whole // 3, self.limit // 3, self.count, self.nesting + 1)  # a sign may treble a short line
+        inner = _Cutter(self.whole // 3, self.limit // 3, self.count, self.nesting + 1, quotes=True)  # a sign may treble a short line
         parts = [part for block in blocks("\n".join(lines)) for part in inner.block(block)]
         for position, part in enumerate(parts):
             shown = _quoted(part.text if position else sign + part.text)
@@ -174,14 +181,16 @@ class _Cutter:
         body = [line if line[:width].strip() else line[width:] for line in rest]
         block_inside = first[width:].startswith(("```", "~~~", "| ", "> ", "#")) or _ITEM.match(first[width:])
         text = "\n".join([first[width:], *body]) if block_inside else "\n\n".join([first, "\n".join(body).strip("\n")])
-        inner = _Cutter(self.whole, self.limit, self.count, self.nesting + 1)
+        inner = _Cutter(self.whole, self.limit, self.count, self.nesting + 1, self.quotes)
         return (unit for block in blocks(text) for unit in (inner.block(block) if block != item else self._text(block)))
 
     def _text(self, text: str) -> Iterator[Unit]:
         """A paragraph too large for one unit: its sentences on lines of their own, which Markdown reads as the same paragraph."""
         room = self.limit - 4
-        parts = (part.strip() for line in _FULL_LINE.split(text) for part in sentences(line, self.whole, room, self.count))
-        lines = [line_start(part) if position else part for position, part in enumerate(part for part in parts if part)]
+        lines: list[str] = []
+        for line in _FULL_LINE.split(text):
+            parts = [part.strip() for part in sentences(line.strip(), self.whole, room, self.count)]
+            lines += [line_start(part) if position else part for position, part in enumerate(parts) if part]
         return self._grouped(lines or [text.strip()[:1]], "", "")
 
 
