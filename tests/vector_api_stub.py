@@ -99,9 +99,9 @@ def _words(value: object) -> set[str]:
 
 
 @contextmanager
-def stub_api(**options: object) -> Iterator[StubApi]:
-    """A running StubApi on 127.0.0.1; `url` is its address."""
-    api = StubApi(**options)  # type: ignore[arg-type]  # the caller names its fields
+def stub_api(kind: type[StubApi] = StubApi, **options: object) -> Iterator[StubApi]:
+    """A running StubApi, or a `kind` of it, on 127.0.0.1; `url` is its address."""
+    api = kind(**options)  # type: ignore[arg-type]  # the caller names its fields
     server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(api))
     api.url = f"http://127.0.0.1:{server.server_port}"
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)

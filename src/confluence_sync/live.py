@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, closing, nullcontext
 from dataclasses import dataclass
 
+from confluence_sync.config import Settings
+from confluence_sync.database import open_database
 from confluence_sync.generations import Generation, Generations
 from confluence_sync.model import EVERYTHING, Chunk, Filter, Hit, Stored
 from confluence_sync.state import State
@@ -26,6 +28,15 @@ def open_live(state: State, backend: Backend, name: str) -> Store:
     live = Generations(state.database).find(f"{backend.name}:{name}", "live")
     there = live is not None and live.name in backend.collections()
     return LiveStore(backend.open(live.name), live) if live and there else LiveStore(None, None)
+
+
+def open_to_read(settings: Settings, backend: Backend, name: str) -> Store:
+    """What readers see under that name, without a run: the state says which generation is live."""
+    if not rotates(backend.features):
+        return backend.open(name)
+    database = open_database(settings.state_dir, settings.state_url.reveal() or settings.database_url.reveal())
+    with closing(State(database)) as state:
+        return open_live(state, backend, name)
 
 
 @dataclass

@@ -73,7 +73,7 @@ class Scene:
         """The server's collections whose name begins with ours."""
         backend, _ = open_store_backend(self.settings)
         with closing(backend):
-            return [name for name in backend.collections() if name.startswith(self.collection)]
+            return [name for name in backend.collections() if owner_of(name, self.collection) or name == self.collection]
 
     def lose_state(self) -> None:
         """A pod without a volume: nothing of STATE_DIR is left."""

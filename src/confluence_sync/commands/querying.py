@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 
+from confluence_sync.commands.collection import opened_collection
 from confluence_sync.commands.common import add_log_options, settings_for
 from confluence_sync.logs import shown
 from confluence_sync.model import Filter, Hit
@@ -17,21 +18,18 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--in-space", action="append", default=[], metavar="KEY", help="only this space; may be repeated")
     parser.add_argument("--label", action="append", default=[], metavar="LABEL", help="only pages with this label; may be repeated")
     parser.add_argument("--since", default="", metavar="DATE", help="only pages modified since, as 2026-01-31")
+    parser.add_argument("--sections", action="store_true", help="give the whole section that a hit stands in")
     add_log_options(parser)
 
 
 def run(options: argparse.Namespace) -> int:
     settings = settings_for(options)
-    from confluence_sync.stores.detect import collection_name, open_store_backend
+    from confluence_sync.live import open_to_read
+    from confluence_sync.search import search
 
     where = Filter(space_keys=tuple(options.in_space), labels=tuple(options.label), modified_since=options.since)
-    backend, detection = open_store_backend(settings)
-    store = backend.open(collection_name(settings, detection.variant))
-    try:
-        hits = store.query(options.text, max(1, min(options.top_k, 100)), where)
-    finally:
-        store.close()
-        backend.close()
+    with opened_collection(settings) as store:
+        hits = search(store, options.text, max(1, min(options.top_k, 100)), where, sections=options.sections)
     print(
         json.dumps([as_json(hit) for hit in hits], ensure_ascii=False)
         if options.json

@@ -101,7 +101,7 @@ class DashBackend:
         return self.places.link.requests
 
     def collections(self) -> list[str]:
-        return [place.name for place in self.places.all()]
+        return self.places.names()
 
     def close(self) -> None:
         self.cache.close()

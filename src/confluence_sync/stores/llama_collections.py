@@ -47,6 +47,10 @@ class Places:
         params = [] if self.as_dbs else [("limit", "100")]
         return [_place(row) for row in objects(as_object(self.link.get(self.root, params), "collections"), "data", "collections")]
 
+    def names(self) -> list[str]:
+        """What collections can be opened by: the names they were asked for, and the ids where the server minted others."""
+        return sorted({name for place in self.all() for name in (place.name, place.id)})
+
     def named(self, name: str) -> list[Place]:
         """Those that were asked for by this name, or have it as id: a request that was sent twice leaves two on 0.2.23."""
         return [place for place in self.all() if name in (place.name, place.id)]

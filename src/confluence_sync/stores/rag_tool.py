@@ -95,7 +95,7 @@ class RagToolBackend:
         return self.places.link.requests
 
     def collections(self) -> list[str]:
-        return [place.name for place in self.places.all()]
+        return self.places.names()
 
     def close(self) -> None:
         self.tool.close()
