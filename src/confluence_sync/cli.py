@@ -31,6 +31,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "ask": ("commands.asking", "answer a question from the store, with sources"),
     "eval": ("commands.evaluating", "measure retrieval with your own questions"),
     "serve": ("commands.serving", "serve the Vector API and answers over HTTP"),
+    "keys": ("commands.keys", "make, list and remove keys of the service"),
     "simulate": ("commands.simulating", "serve a simulated Confluence from a folder or JSONL file of pages"),
     "export": ("commands.exporting", "write one Markdown file a page into a folder"),
     "demo": ("commands.demo", "show the whole way on a sample space, with nothing to set up"),

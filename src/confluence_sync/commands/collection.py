@@ -1,0 +1,24 @@
+"""Opens the collection that the settings mean, the live one where a store is rotated, for verbs that only read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+
+from confluence_sync.config import Settings
+from confluence_sync.stores.base import Store
+
+
+@contextmanager
+def opened_collection(settings: Settings) -> Iterator[Store]:
+    from confluence_sync.stores.detect import collection_name, open_store_backend
+
+    backend, detection = open_store_backend(settings)
+    with closing(backend), closing(backend.open(_live(settings) or collection_name(settings, detection.variant))) as store:
+        yield store
+
+
+def _live(settings: Settings) -> str:
+    """The name that the last rotation left in LIVE_COLLECTION_FILE; "" where nothing is rotated."""
+    file = settings.live_collection_file
+    return file.read_text(encoding="utf-8").strip() if file and file.is_file() else ""
