@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import signal
 import ssl
-from collections.abc import Callable
 from contextlib import closing
 
 import uvicorn
@@ -14,6 +13,7 @@ from confluence_sync.config import Settings
 from confluence_sync.errors import SettingsError
 from confluence_sync.keys import open_keys
 from confluence_sync.service.app import create_app
+from confluence_sync.service.live_name import live_name
 from confluence_sync.service_file import ServiceFile
 from confluence_sync.stores.detect import collection_name, open_store_backend
 
@@ -30,7 +30,7 @@ def run_service(settings: Settings, host: str, port: int) -> int:
     tls = _tls(settings)
     backend, detection = open_store_backend(settings)
     with closing(backend):
-        app = create_app(settings, backend, _live_name(settings, collection_name(settings, detection.variant)))
+        app = create_app(settings, backend, live_name(settings, backend, collection_name(settings, detection.variant)))
         config = uvicorn.Config(
             app,
             host=host,
@@ -56,19 +56,6 @@ def _end_quietly() -> None:
     """The server stops by itself at a signal and then raises it again for whoever came before: by then there is nothing left to do."""
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda number, frame: None)
-
-
-def _live_name(settings: Settings, name: str) -> Callable[[], str]:
-    """A rotated collection's live name is in a file; looked up for each question, as it may change at any time."""
-    file = settings.live_collection_file
-
-    def live() -> str:
-        try:
-            return (file.read_text(encoding="utf-8").strip() if file else "") or name
-        except OSError:
-            return name
-
-    return live
 
 
 def _warn_when_open(settings: Settings, host: str) -> None:
