@@ -17,7 +17,7 @@ SOURCE, SCOPE, TARGET, EMBED, RUN, LOG, SERVE = (
     "Answers, service and export",
 )
 
-BACKENDS = ("auto", "sqlite", "underscore", "vector-stores", "dash", "rag-tool", "pgvector", "milvus", "open-webui", "memory")
+BACKENDS = ("auto", "sqlite", "underscore", "vector-stores", "dash", "rag-tool", "pgvector", "milvus", "memory")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,7 +83,7 @@ class Settings:
     vector_api_base_url: str = url(
         "VECTOR_API_BASE_URL",
         TARGET,
-        "The Vector API, Milvus or Open WebUI that is kept in step; goes before the next two.",
+        "The Vector API or Milvus that is kept in step; goes before the next two.",
         schemes=("http", "https", "file"),
     )
     llama_base_url: str = url("LLAMA_BASE_URL", TARGET, "The Llama Stack server that is kept in step.")

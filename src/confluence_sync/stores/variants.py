@@ -39,7 +39,6 @@ VARIANTS = (
     Variant("rag-tool", "confluence_sync.stores.rag_tool", "llama"),
     Variant("pgvector", "confluence_sync.stores.pgvector", "pgvector"),
     Variant("milvus", "confluence_sync.stores.milvus", "milvus"),
-    Variant("open-webui", "confluence_sync.stores.open_webui"),
 )
 
 
