@@ -8,7 +8,7 @@ import os
 import signal
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
-from concurrent.futures import BrokenExecutor, Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures import BrokenExecutor, CancelledError, Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -75,6 +75,15 @@ def processors() -> int:
     return allowed if quota == "max" else max(1, min(allowed, int(quota) // int(period)))
 
 
+@dataclass(frozen=True, slots=True)
+class _Job:
+    """Pages on their way through a pool."""
+
+    group: list[Page]
+    future: Future[list[Prepared]]
+    pool: Executor
+
+
 class Workshop:
     """Where pages are converted: in worker processes, or in one thread when there is little to do or one CPU.
 
@@ -90,44 +99,50 @@ class Workshop:
 
     def run(self, batches: Iterable[list[Page | Failure]], users: Mapping[str, str]) -> Iterator[list[Prepared | Failure]]:
         """Groups of prepared pages in the order of the pages; at most a few groups wait, so a slow reader holds everything back."""
-        waiting: deque[tuple[list[Page], Future[list[Prepared]]]] = deque()
+        waiting: deque[_Job] = deque()
         for batch in batches:
             failed: list[Prepared | Failure] = [page for page in batch if isinstance(page, Failure)]
             if failed:
                 yield failed
             for group in _groups([page for page in batch if isinstance(page, Page)]):
-                waiting.append((group, self._submit(group, users)))
+                waiting.append(self._submit(group, users))
                 if len(waiting) > self.workers * 2:
-                    yield self._collect(*waiting.popleft(), users)
+                    yield self._collect(waiting.popleft(), users)
         while waiting:
-            yield self._collect(*waiting.popleft(), users)
+            yield self._collect(waiting.popleft(), users)
 
     def close(self) -> None:
         if self._executor:
             _end(self._executor)
             self._executor = None
 
-    def _submit(self, group: list[Page], users: Mapping[str, str]) -> Future[list[Prepared]]:
+    def _submit(self, group: list[Page], users: Mapping[str, str]) -> _Job:
         if self._executor is None:
             self._executor = _thread() if self._inline else _processes(self.workers)
         try:
-            return self._executor.submit(prepare, group, self.cut, users)
+            return _Job(group, self._executor.submit(prepare, group, self.cut, users), self._executor)
         except BrokenExecutor as error:
             broken: Future[list[Prepared]] = Future()
             broken.set_exception(error)
-            return broken
+            return _Job(group, broken, self._executor)
 
-    def _collect(self, group: list[Page], future: Future[list[Prepared]], users: Mapping[str, str]) -> list[Prepared | Failure]:
-        error = _outcome(future, PAGE_SECONDS * len(group))
+    def _collect(self, job: _Job, users: Mapping[str, str], alone: bool = False) -> list[Prepared | Failure]:
+        error = _outcome(job.future, PAGE_SECONDS * len(job.group))
         if error is None:
             self._lost_in_a_row = 0
-            return list(future.result())
-        if isinstance(error, (BrokenExecutor, TimeoutError)):
+            return list(job.future.result())
+        if isinstance(error, (BrokenExecutor, TimeoutError)) and job.pool is self._executor:
             self._rebuild()
-        if len(group) == 1:
-            return [_failure(group[0], error)]
-        log.warning("%d pages are converted one by one, because one of them failed: %r", len(group), error)
-        return [done for page in group for done in self._collect([page], self._submit([page], users), users)]
+        if isinstance(error, CancelledError):  # its pool was rebuilt for another's sake
+            return self._collect(self._submit(job.group, users), users, alone)
+        if len(job.group) == 1 and (alone or not isinstance(error, BrokenExecutor)):
+            return [_failure(job.group[0], error)]
+        return self._one_by_one(job.group, error, users)
+
+    def _one_by_one(self, group: list[Page], error: BaseException, users: Mapping[str, str]) -> list[Prepared | Failure]:
+        """A dead worker takes along what others were doing, so each page gets the blame only for what happens to it alone."""
+        log.warning("%d pages are converted one by one, because something failed beside them: %r", len(group), error)
+        return [done for page in group for done in self._collect(self._submit([page], users), users, alone=True)]
 
     def _rebuild(self) -> None:
         """A dead or stuck worker takes its pool along. Raises ConfluenceSyncError when workers die whatever page they get."""
@@ -145,7 +160,7 @@ class Workshop:
 def _outcome(future: Future[list[Prepared]], seconds: float) -> BaseException | None:
     try:
         return future.exception(timeout=seconds)
-    except TimeoutError as error:
+    except (TimeoutError, CancelledError) as error:
         return error
 
 

@@ -71,8 +71,9 @@ def _find(setting: Setting, layers: list[Values], problems: list[str]) -> tuple[
 def _from_file(name: str, file: str, problems: list[str]) -> tuple[str, str] | None:
     try:
         return name, clean(Path(file).read_text(encoding="utf-8"))
-    except OSError as error:
-        problems.append(f"{name}={file!r}: {error.strerror}; it must name a readable file that holds the value")
+    except (OSError, UnicodeDecodeError) as error:
+        why = error.strerror if isinstance(error, OSError) else "it is not text in UTF-8"
+        problems.append(f"{name}={file!r}: {why}; it must name a readable file that holds the value")
         return None
 
 
@@ -88,7 +89,7 @@ def _parse(setting: Setting, name: str, value: str, problems: list[str]) -> obje
     try:
         return setting.parse(value)
     except ValueError:
-        given = "the value given (not shown: it is a secret)" if setting.secret else repr(value)
+        given = "the value given (not shown: it is a secret)" if setting.secret or "@" in value else repr(value)
         problems.append(f"{name}: {given} is not accepted; it must be {setting.accepts}")
         return None
 

@@ -114,7 +114,7 @@ def url(
         parts = urlsplit(raw)
         if parts.scheme not in schemes or not (parts.netloc or parts.path):
             raise ValueError(raw)
-        if parts.scheme in ("http", "https") and (parts.username or not parts.hostname):
+        if parts.scheme in ("http", "https") and (parts.username is not None or not parts.hostname):
             raise ValueError(raw)
         return raw.rstrip("/")
 

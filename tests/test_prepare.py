@@ -1,0 +1,292 @@
+"""From pages to chunks beside the run: dead workers, slow and broken pages cost the page and nothing else."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from pathlib import Path
+
+import pytest
+
+import confluence_sync.prepare as prepare_module
+from confluence_sync.errors import ConfluenceSyncError
+from confluence_sync.model import Page, PageRef
+from confluence_sync.prepare import GROUP_BYTES, LOSSES, Cut, Prepared, Workshop, cut_for, prepare, processors
+from confluence_sync.source.base import Failure
+
+CUT = cut_for(1000, 180)
+
+
+def page(number: int, body: str = "<p>Text of a page.</p>") -> Page:
+    ref = PageRef(str(number), 1, f"Page {number}")
+    return Page(ref, "cloud:x", "OPS", "Ops", "https://x.test/wiki", f"https://x.test/wiki/{number}", body, labels=("a", "b"))
+
+
+def big(number: int) -> Page:
+    """A page that makes a group of its own."""
+    return page(number, "".join(f"<p>Line {line} of page {number}.</p>" for line in range(GROUP_BYTES // 18)))
+
+
+@pytest.fixture
+def workshop() -> Iterator[Callable[..., Workshop]]:
+    """Workshops that are closed after the test."""
+    made: list[Workshop] = []
+
+    def opened(expected: int = 1, cpus: int | None = None) -> Workshop:
+        made.append(Workshop(CUT, expected, cpus))
+        return made[-1]
+
+    yield opened
+    for one in made:
+        one.close()
+
+
+def done(workshop: Workshop, *batches: list[Page | Failure]) -> list[Prepared | Failure]:
+    return [one for group in workshop.run(batches, {}) for one in group]
+
+
+def ids(found: list[Prepared | Failure]) -> list[str]:
+    return [one.ref.id if isinstance(one, Prepared) else f"!{one.page_id}" for one in found]
+
+
+def doing(monkeypatch: pytest.MonkeyPatch, act: Callable[[Page], None]) -> None:
+    """Lets `act` happen to each page before it is prepared, in threads, where a test can reach it."""
+
+    def prepared(pages: list[Page], cut: Cut, users: dict[str, str]) -> list[Prepared]:
+        for one in pages:
+            act(one)
+        return prepare(pages, cut, users)
+
+    monkeypatch.setattr(prepare_module, "prepare", prepared)
+
+
+def test_a_page_becomes_chunks() -> None:
+    """Text, labels, recipe and what could not be converted come together."""
+    [made] = prepare([page(1, '<p>Hello</p><ac:structured-macro ac:name="jira-of-old"/>')], CUT, {})
+    assert made.chunks[0].text.endswith("Hello") or "Hello" in made.chunks[0].text
+    assert (made.labels, made.recipe) == ("a,b", CUT.recipe)
+    assert sum(count for _, count in made.degraded) == 1
+
+
+def test_the_recipe_follows_the_limits() -> None:
+    """Other limits are another recipe, so that a run sees what must be made anew."""
+    assert cut_for(1000, 180).recipe == CUT.recipe
+    assert cut_for(1000, 181).recipe != CUT.recipe != cut_for(1001, 180).recipe
+
+
+def test_pages_come_in_order(workshop: Callable[..., Workshop]) -> None:
+    """Groups come in the order of their pages, and failures of the reader pass through."""
+    found = done(workshop(), [page(1), Failure("2", "x", "why"), page(3)], [page(4)])
+    assert ids(found) == ["!2", "1", "3", "4"]
+
+
+def test_an_empty_page_has_no_chunks(workshop: Callable[..., Workshop]) -> None:
+    """A page without text is prepared, with nothing to store."""
+    [made] = done(workshop(), [page(1, "")])
+    assert isinstance(made, Prepared)
+    assert made.chunks == ()
+
+
+def test_processes_give_the_same_as_a_thread(workshop: Callable[..., Workshop]) -> None:
+    """Worker processes make what is made inline, chunk for chunk."""
+    pages: list[Page | Failure] = [big(1), page(2), big(3), page(4)]
+    apart = workshop(expected=1000, cpus=2)
+    assert done(apart, pages) == done(workshop(), pages)
+    assert apart._executor is not None
+    assert hasattr(apart._executor, "_processes")
+
+
+@pytest.mark.parametrize(("expected", "cpus", "inline"), [(60, 4, True), (61, 4, False), (1000, 1, True)])
+def test_few_pages_or_one_cpu_start_no_processes(expected: int, cpus: int, inline: bool) -> None:
+    """Processes are for work that is worth their start."""
+    assert Workshop(CUT, expected, cpus)._inline is inline
+
+
+def test_a_slow_reader_holds_the_work_back(workshop: Callable[..., Workshop]) -> None:
+    """No more than a few groups are taken ahead of who uses them, so that memory does not grow with the space."""
+    taken: list[int] = []
+
+    def batches() -> Iterator[list[Page | Failure]]:
+        for number in range(50):
+            taken.append(number)
+            yield [page(number)]
+
+    one = workshop(cpus=2)
+    groups = one.run(batches(), {})
+    next(groups)
+    assert len(taken) <= 2 * 2 + 1
+    assert sum(1 for _ in groups) == 49
+
+
+def test_a_large_batch_is_cut_into_groups(workshop: Callable[..., Workshop], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pages travel to a worker some hundred kilobytes at a time."""
+    sizes: list[int] = []
+
+    def counted(pages: list[Page], cut: Cut, users: dict[str, str]) -> list[Prepared]:
+        sizes.append(len(pages))
+        return prepare(pages, cut, users)
+
+    monkeypatch.setattr(prepare_module, "prepare", counted)
+    done(workshop(), [big(1), page(2), page(3), big(4), page(5)])
+    assert sizes == [1, 3, 1]
+
+
+# what goes wrong
+
+
+def test_a_page_that_breaks_the_conversion_fails_alone(workshop: Callable[..., Workshop], monkeypatch: pytest.MonkeyPatch) -> None:
+    """An error in one page of a group fails that page by name; the others of its group are done again and come."""
+
+    def act(one: Page) -> None:
+        if one.ref.id == "2":
+            raise RecursionError("too deep")
+
+    doing(monkeypatch, act)
+    found = done(workshop(), [page(1), page(2), page(3)])
+    assert ids(found) == ["1", "!2", "3"]
+    assert found[1] == Failure("2", "Page 2", "its conversion failed: RecursionError: too deep")
+
+
+def test_a_slow_page_fails_alone(workshop: Callable[..., Workshop], monkeypatch: pytest.MonkeyPatch) -> None:
+    """A page that takes longer than it may fails with that time; its group and what follows come."""
+    monkeypatch.setattr(prepare_module, "PAGE_SECONDS", 0.1)
+    monkeypatch.setattr(prepare_module, "_processes", lambda workers: ThreadPoolExecutor(1))
+    doing(monkeypatch, lambda one: time.sleep(0.6) if one.ref.id == "2" else None)
+    found = done(workshop(), [page(1), page(2), page(3)], [page(4)])
+    assert ids(found) == ["1", "!2", "3", "4"]
+    assert "took longer than 0 s" in getattr(found[1], "why", "")
+
+
+SCRIPT = """
+import os, signal, sys, time
+import confluence_sync.chunk
+from confluence_sync.model import Page, PageRef
+from confluence_sync.prepare import Workshop, cut_for
+
+def page(number, body):
+    ref = PageRef(str(number), 1, f"Page {number}")
+    return Page(ref, "cloud:x", "OPS", "Ops", "https://x.test", "https://x.test", body)
+
+class Poison(str):
+    '''A body that ends the process that unpacks it, as the kernel ends one that takes too much memory.'''
+    def __reduce__(self):
+        return (KILLS[self[:4]], ())
+
+def die():
+    os.kill(os.getpid(), signal.SIGKILL)
+
+def hang():
+    time.sleep(600)
+
+KILLS = {"kill": die, "hang": hang}
+
+if __name__ == "__main__":
+    import confluence_sync.prepare as module
+    module.PAGE_SECONDS = 2.0
+    kind, size = sys.argv[1], int(sys.argv[2])
+    pages = [page(n, Poison(kind + "x" * size) if n == 1 else "<p>" + "x" * size + "</p>") for n in range(8)]
+    workshop = Workshop(cut_for(1000, 180), 1000, cpus=2)
+    for group in workshop.run([pages], {}):
+        for one in group:
+            print(getattr(one, "page_id", None) or one.ref.id, getattr(one, "why", "came"), flush=True)
+    workshop.close()
+"""
+
+
+def ran(tmp_path: Path, kind: str, size: int) -> tuple[int, str, str]:
+    """What a script prints that has one of eight pages of this size kill or hang its worker process."""
+    (tmp_path / "script.py").write_text(SCRIPT)
+    source = str(Path(prepare_module.__file__).parent.parent)
+    words = [sys.executable, str(tmp_path / "script.py"), kind, str(size)]
+    environment = {**os.environ, "PYTHONPATH": f"{source}:{tmp_path}"}
+    result = subprocess.run(words, capture_output=True, text=True, timeout=120, env=environment, check=False)
+    return result.returncode, result.stdout, result.stderr
+
+
+@pytest.mark.parametrize("size", [100_000, 500_000], ids=["in groups", "each a group"])
+def test_a_page_that_kills_its_worker_fails_alone(tmp_path: Path, size: int) -> None:
+    """A worker process that dies costs the one page that killed it; the pool is rebuilt and the other seven come."""
+    code, out, err = ran(tmp_path, "kill", size)
+    assert code == 0, err
+    lines = dict(line.split(" ", 1) for line in out.splitlines())
+    assert {number for number, what in lines.items() if what == "came"} == set("0234567")
+    assert lines["1"] == "its conversion killed the worker (out of memory?)"
+
+
+@pytest.mark.parametrize("size", [100_000, 500_000], ids=["in groups", "each a group"])
+def test_a_page_that_hangs_its_worker_fails_alone(tmp_path: Path, size: int) -> None:
+    """A worker process that hangs is ended; its page fails with the time it was given and the other seven come."""
+    code, out, err = ran(tmp_path, "hang", size)
+    assert code == 0, err
+    lines = dict(line.split(" ", 1) for line in out.splitlines())
+    assert {number for number, what in lines.items() if what == "came"} == set("0234567")
+    assert lines["1"] == "its conversion took longer than 2 s"
+
+
+def test_workers_that_die_whatever_they_get_end_the_run(workshop: Callable[..., Workshop], monkeypatch: pytest.MonkeyPatch) -> None:
+    """When worker after worker dies it is not the pages: the run ends with what to do, instead of failing every page."""
+
+    class Broken(ThreadPoolExecutor):
+        def submit(self, *_: object) -> Future[object]:  # type: ignore[override]  # never runs anything
+            raise BrokenProcessPool("dead")
+
+    monkeypatch.setattr(prepare_module, "_processes", lambda workers: Broken(1))
+    with pytest.raises(ConfluenceSyncError, match=f"{LOSSES} worker processes in a row died at once: give the job more memory"):
+        done(workshop(expected=1000, cpus=2), [page(number) for number in range(20)])
+
+
+def test_closing_ends_stuck_workers(workshop: Callable[..., Workshop]) -> None:
+    """Closing does not wait for what is being done, and may come twice or before anything was done."""
+    one = workshop(expected=1000, cpus=2)
+    one.close()
+    groups = one.run([[big(1)]], {})
+    next(groups)
+    workers = list(one._executor._processes.values())  # type: ignore[union-attr]  # a process pool
+    one.close()
+    one.close()
+    for worker in workers:
+        worker.join(5)
+        assert not worker.is_alive()
+
+
+def test_workers_leave_signals_to_the_run() -> None:
+    """Ctrl-C reaches the whole process group; workers ignore it and SIGTERM, the parent decides."""
+    before = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)
+    try:
+        prepare_module._ignore_signals()
+        assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+        assert signal.getsignal(signal.SIGTERM) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGINT, before[0])
+        signal.signal(signal.SIGTERM, before[1])
+
+
+# how many processors
+
+
+@pytest.mark.parametrize(
+    ("quota", "count"), [("max 100000", 8), ("200000 100000", 2), ("50000 100000", 1), ("9900000 100000", 8), ("", 8), ("odd", 8)]
+)
+def test_processors_are_those_the_cgroup_grants(monkeypatch: pytest.MonkeyPatch, quota: str, count: int) -> None:
+    """A container with two CPUs on a large machine gets two workers; without a quota the affinity counts."""
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(8)))
+    monkeypatch.setattr(Path, "read_text", lambda self, *_: quota)
+    assert processors() == count
+
+
+def test_processors_without_linux(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where there is neither affinity nor cgroup the machine's processors count."""
+
+    def missing(self: Path, *_: object) -> str:
+        raise FileNotFoundError(str(self))
+
+    monkeypatch.delattr(os, "sched_getaffinity")
+    monkeypatch.setattr(os, "cpu_count", lambda: 3)
+    monkeypatch.setattr(Path, "read_text", missing)
+    assert processors() == 3
