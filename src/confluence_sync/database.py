@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Protocol, TypeAlias
 
 from confluence_sync.errors import RemoteError, SettingsError
+from confluence_sync.model import digest
 
 Value: TypeAlias = str | int | float | None
 Row: TypeAlias = tuple[Value, ...]
@@ -29,6 +30,9 @@ class Database(Protocol):
     def rows(self, sql: str, values: Sequence[Value] = ()) -> list[Row]: ...
 
     def transaction(self) -> AbstractContextManager[None]: ...
+
+    def migration(self) -> AbstractContextManager[None]:
+        """A transaction that one process at a time is in: two that make the same table at once would break each other."""
 
     def lock(self, name: str) -> bool:
         """Takes a lock that dies with this process; False when another process holds it."""
@@ -76,6 +80,9 @@ class SqliteDatabase:
             if self._connection.in_transaction:  # SQLite itself takes back what did not fit on the disk
                 self._connection.execute("rollback")
             raise
+
+    def migration(self) -> AbstractContextManager[None]:
+        return self.transaction()
 
     def lock(self, name: str) -> bool:
         handle = os.open(self._file.with_suffix(".lock"), os.O_CREAT | os.O_RDWR, 0o660)
@@ -131,9 +138,14 @@ class PostgresDatabase:
         with self._mapped(), self._connection.transaction():
             yield
 
+    @contextmanager
+    def migration(self) -> Iterator[None]:
+        with self.transaction():
+            self.rows("select pg_advisory_xact_lock(?)", [_number("confluence-sync schema")])
+            yield
+
     def lock(self, name: str) -> bool:
-        number = int.from_bytes(name.encode()[:7].ljust(7, b"\0"), "big")
-        return bool(self.rows("select pg_try_advisory_lock(?)", [number])[0][0])
+        return bool(self.rows("select pg_try_advisory_lock(?)", [_number(name)])[0][0])
 
     def close(self) -> None:
         self._connection.close()
@@ -144,6 +156,11 @@ class PostgresDatabase:
             yield
         except self._psycopg.Error as error:
             raise RemoteError(f"the state's PostgreSQL failed: {str(error).strip()}") from error
+
+
+def _number(name: str) -> int:
+    """The key of an advisory lock, which is a number."""
+    return int(digest(name, size=7), 16)
 
 
 def open_database(state_dir: Path, address: str) -> Database:

@@ -43,12 +43,13 @@ class Silent:
 
 @dataclass(frozen=True, slots=True)
 class Means:
-    """How a run is to behave beyond its settings: what it shows, how patient it is, and a backend given by a test or a notebook."""
+    """How a run is to behave beyond its settings: what it shows, how patient it is, a backend given by a test or a notebook, minutes it may take (0: all)."""
 
     progress: Progress = field(default_factory=Silent)
     patience: Patience | None = None
     backend: Backend | None = None
     adopt: bool = False
+    max_minutes: float = 0.0
 
 
 @dataclass
@@ -69,6 +70,10 @@ class Run:
     clock: float
     dirty: bool = False
     chunks_before: int = 0
+
+    def out_of_time(self) -> bool:
+        """Whether the minutes that were given are over."""
+        return bool(self.means.max_minutes) and time.monotonic() - self.clock >= self.means.max_minutes * 60
 
     def stop_clock(self) -> None:
         self.report.seconds = time.monotonic() - self.clock
@@ -91,7 +96,9 @@ def opened(settings: Settings, wanted: Wanted, means: Means) -> Iterator[Run]:
         store = stack.enter_context(closing(open_live(state, backend, name)))
         cut = cut_for(settings.chunk_tokens, settings.chunk_overlap)
         report = Report(started=started, store=backend.name, collection=name, source=source.id, recipe=cut.recipe)
-        job = Run(settings, wanted, means, source, account, state, backend, store, f"{backend.name}:{name}", cut, report, clock)
+        job = Run(
+            settings, wanted, means, source, account, state, backend, store, f"{backend.name}:{name}{_shard(settings)}", cut, report, clock
+        )
         stack.callback(job.stop_clock)
         yield job
 
@@ -99,10 +106,15 @@ def opened(settings: Settings, wanted: Wanted, means: Means) -> Iterator[Run]:
 def open_state(settings: Settings) -> State:
     """The state, locked for this process. Raises Refused when another run holds it."""
     state = State(open_database(settings.state_dir, settings.state_url.reveal() or settings.database_url.reveal()))
-    if not state.database.lock("confluence-sync"):
+    if not state.database.lock(f"confluence-sync{_shard(settings)}"):
         state.close()
         raise Refused(f"another run is at work with this state ({settings.state_dir}); wait for it to end")
     return state
+
+
+def _shard(settings: Settings) -> str:
+    """Keeps shards apart that share one state in PostgreSQL: each has its lock and its own view of the collection."""
+    return f" shard {settings.job_completion_index}" if settings.shard_count > 1 else ""
 
 
 def _backend(settings: Settings, means: Means) -> tuple[Backend, str]:

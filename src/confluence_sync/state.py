@@ -29,7 +29,7 @@ create table if not exists listing (
   updated_at text not null, fingerprint text not null, labels text, inside integer not null, primary key (scope, page_id));
 create table if not exists step (
   scope text not null, kind text not null, page_id text not null, why text not null, primary key (scope, kind, page_id));
-create table if not exists held (
+create temporary table if not exists held (
   space_key text not null, page_id text not null, chunk_id text not null, version integer not null, fingerprint text not null,
   recipe text not null, chunk_index integer not null, chunk_count integer not null, title text not null, labels text not null,
   reader_hash text not null, primary key (space_key, page_id, chunk_id));
@@ -71,7 +71,7 @@ class State:
 
     def __init__(self, database: Database) -> None:
         self.database = database
-        with database.transaction():
+        with database.migration():
             for statement in SCHEMA.split(";\n"):
                 if statement.strip():
                     database.run(statement)
