@@ -73,7 +73,9 @@ class Lines:
         """Nothing to clear."""
 
 
-def open_progress(log_format: str, out: TextIO = sys.stderr) -> Bar | Lines:
+def open_progress(log_format: str, out: TextIO | None = None) -> Bar | Lines:
+    """A bar where `out` (standard error of this moment) is a terminal, lines elsewhere."""
+    out = out or sys.stderr
     return Bar(out) if log_format == "auto" and out.isatty() else Lines()
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import signal
+import socket
 import ssl
 from contextlib import closing
 
@@ -25,16 +26,14 @@ MOST_AT_ONCE = 500  # connections; more are answered 503
 
 
 def run_service(settings: Settings, host: str, port: int) -> int:
-    """Serves until SIGTERM or SIGINT and gives 0, or 1 when it could not start. Raises SettingsError for settings it cannot serve with."""
+    """Serves until SIGTERM or SIGINT and gives 0. Raises SettingsError for settings it cannot serve with, and for a port that is taken."""
     _warn_when_open(settings, host)
     tls = _tls(settings)
     backend, detection = open_store_backend(settings)
-    with closing(backend):
+    with closing(backend), closing(_listening(host, port)) as listening:
         app = create_app(settings, backend, live_name(settings, backend, collection_name(settings, detection.variant)))
         config = uvicorn.Config(
             app,
-            host=host,
-            port=port,
             log_config=None,
             access_log=False,
             server_header=False,
@@ -48,8 +47,20 @@ def run_service(settings: Settings, host: str, port: int) -> int:
         log.info("serving %s on %s port %d; %s", settings.pipeline_title, host, port, detection.reason)
         server = uvicorn.Server(config)
         _end_quietly()
-        server.run()
+        server.run([listening])
     return 0 if server.started else 1
+
+
+def _listening(host: str, port: int) -> socket.socket:
+    """Bound here rather than by the server, whose own way to say that a port is taken is another exit code."""
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
+        listening = socket.socket(family, kind, protocol)
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listening.bind(address)
+    except OSError as error:
+        raise SettingsError(f"cannot listen on {host} port {port}: {error.strerror or error}; choose another --host or --port") from error
+    return listening
 
 
 def _end_quietly() -> None:
