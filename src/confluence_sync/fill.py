@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from confluence_sync.errors import BadAnswer, Rejected, RemoteError, ServerFailed
 from confluence_sync.generations import Generation, Generations
 from confluence_sync.model import Chunk
+from confluence_sync.patch import note_degraded
 from confluence_sync.prepare import Prepared
 from confluence_sync.report import FailedPage, SpaceReport
 from confluence_sync.source.base import Failure
@@ -71,7 +72,7 @@ class Filling:
         for page in pages:
             if page.ref.id in refused:
                 self._fail(page.ref.id, page.ref.title, refused[page.ref.id])
-            self.report.degraded.update(dict(page.degraded))
+            note_degraded(self.report, page)
         self.report.chunks.written += len(chunks)
         self._samples += [chunk for page in pages[:1] + pages[-1:] if page.ref.id not in refused for chunk in page.chunks[:1]]
 

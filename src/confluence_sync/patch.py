@@ -22,6 +22,7 @@ from confluence_sync.stores.base import Feature, Store
 
 PAGES_AT_ONCE = 200
 CHUNKS_AT_ONCE = 2000
+NAMED_PAGES = 1000  # in a report, of those that could not be converted fully
 
 
 @dataclass
@@ -112,6 +113,7 @@ def _bundles(groups: Iterable[list[Prepared | Failure]], report: SpaceReport) ->
             if isinstance(page, Failure):
                 _note_failure(report, page.page_id, page.title, page.why)
             else:
+                note_degraded(report, page)
                 bundle.append(page)
         if len(bundle) >= PAGES_AT_ONCE or sum(len(page.chunks) for page in bundle) >= CHUNKS_AT_ONCE:
             yield bundle
@@ -157,6 +159,13 @@ def _refused_pages(error: Rejected, edits: list[Edit]) -> dict[str, str]:
     if not refused:
         raise error
     return {e.entry.page_id: f"the store refuses a chunk of it: {error}" for e in edits if refused & {chunk.id for chunk in e.write}}
+
+
+def note_degraded(report: SpaceReport, page: Prepared) -> None:
+    """Counts what could not be converted fully, by macro and, for the first thousand pages, by page."""
+    report.degraded.update(dict(page.degraded))
+    if page.degraded and len(report.degraded_pages) < NAMED_PAGES:
+        report.degraded_pages[page.ref.id] = dict(page.degraded)
 
 
 def _note_failure(report: SpaceReport, page_id: str, title: str, why: str) -> None:

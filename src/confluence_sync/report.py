@@ -64,6 +64,7 @@ class SpaceReport:
     key: str
     name: str
     listing_complete: bool = False
+    cut_short: bool = False  # --max-minutes ended it
     pages: PageCounts = field(default_factory=PageCounts)
     chunks: ChunkCounts = field(default_factory=ChunkCounts)
     failed: list[FailedPage] = field(default_factory=list)

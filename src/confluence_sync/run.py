@@ -43,7 +43,10 @@ class Silent:
 
 @dataclass(frozen=True, slots=True)
 class Means:
-    """How a run is to behave beyond its settings: what it shows, how patient it is, a backend given by a test or a notebook, minutes it may take (0: all)."""
+    """How a run is to behave beyond its settings: what it shows, how patient it is, and a backend given by a test or a notebook.
+
+    `adopt` takes over what another program left; `max_minutes` is 0 for as long as it needs.
+    """
 
     progress: Progress = field(default_factory=Silent)
     patience: Patience | None = None

@@ -104,11 +104,11 @@ def sync_space(job: Run, one: Chosen, report: SpaceReport) -> None:
 def plan_space(job: Run, one: Chosen, report: SpaceReport) -> tuple[Scope, Plan]:
     """Spools the listing and joins it with what is stored."""
     scope = scope_of(job.settings, one.space)
-    job.cut = cut_for(job.settings.chunk_tokens, job.settings.chunk_overlap, one.space)
     job.progress.stage(f"listing {one.space.name} ({one.space.key})")
     drop_other_shards(job, scope)
     listing = spool(job.state, job.source, scope_key(job, scope), scope, job.wanted, job.progress.at)
     report.pages.listed, report.listing_complete = listing.count, listing.complete
+    job.cut = cut_for(job.settings.chunk_tokens, job.settings.chunk_overlap, one.space, job.source.site)
     return scope, make_plan(job.state, listing, job.cut.recipe, job.wanted, job.settings.reconcile_after_runs)
 
 
@@ -124,6 +124,11 @@ def write_pages(job: Run, space: Space, plan: Plan, report: SpaceReport) -> None
         groups = workshop.run(with_names(pages, job.source, job.state, users), users)
         for done in patch(job.state, job.store, plan.scope, groups, report, job.wanted.rebuild):
             job.progress.at(done)
+            left = plan.fetches - done - report.pages.failed
+            if left > 0 and job.out_of_time():
+                log.warning("%s: the time given is over; %d pages are left for the next run", space.key, left)
+                report.cut_short, report.pages.deferred = True, report.pages.deferred + left
+                break
     finally:
         workshop.close()
 
@@ -175,7 +180,7 @@ def exit_code(report: Report) -> int:
         return errors[0]
     if report.held or 4 in errors:
         return 4
-    return 3 if errors or any(space.pages.failed for space in report.spaces) else 0
+    return 3 if errors or any(space.pages.failed or space.cut_short for space in report.spaces) else 0
 
 
 @contextmanager

@@ -11,14 +11,9 @@ from confluence_sync.stores.base import Store
 
 @contextmanager
 def opened_collection(settings: Settings) -> Iterator[Store]:
+    from confluence_sync.live import open_to_read
     from confluence_sync.stores.detect import collection_name, open_store_backend
 
     backend, detection = open_store_backend(settings)
-    with closing(backend), closing(backend.open(_live(settings) or collection_name(settings, detection.variant))) as store:
+    with closing(backend), closing(open_to_read(settings, backend, collection_name(settings, detection.variant))) as store:
         yield store
-
-
-def _live(settings: Settings) -> str:
-    """The name that the last rotation left in LIVE_COLLECTION_FILE; "" where nothing is rotated."""
-    file = settings.live_collection_file
-    return file.read_text(encoding="utf-8").strip() if file and file.is_file() else ""

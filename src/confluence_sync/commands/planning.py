@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import argparse
 import json
+from dataclasses import asdict
 
 from confluence_sync.commands.common import add_run_options, progress_for, settings_for, wanted_for
 from confluence_sync.listing import steps
 from confluence_sync.logs import shown
 from confluence_sync.plan import Kind, Plan, Step, ceiling
+from confluence_sync.pricing import price
 from confluence_sync.run import Means, Run
-from confluence_sync.source.base import BULK
 from confluence_sync.source.credentials import check_credentials
 
 SIGNS = {Kind.CREATE: "+", Kind.UPDATE: "~", Kind.RETAG: "=", Kind.DELETE: "-", Kind.DEFER: "."}
@@ -36,13 +37,6 @@ def run(options: argparse.Namespace) -> int:
     return 0
 
 
-def requests_for(plan: Plan) -> int:
-    """Requests to Confluence that applying the plan takes: bodies and labels in bulk, and proof for what goes."""
-    batches = -(-plan.fetches // BULK)
-    deletions = plan.count(Kind.DELETE)
-    return 2 * batches + (2 + -(-deletions // 250) if deletions else 0)
-
-
 def _as_json(job: Run, plan: Plan) -> dict[str, object]:
     return {
         "space": plan.described,
@@ -50,7 +44,7 @@ def _as_json(job: Run, plan: Plan) -> dict[str, object]:
         "listed": plan.listed,
         "keep": plan.keep,
         "counts": {kind.value: plan.count(kind) for kind in Kind},
-        "requests": requests_for(plan),
+        "price": asdict(price(job.state, plan)),
         "steps": [_step(step) for kind in Kind for step in steps(job.state, plan.scope, kind)],
     }
 
@@ -65,6 +59,6 @@ def _print(job: Run, plan: Plan) -> None:
         for step in steps(job.state, plan.scope, kind):
             print(f"  {SIGNS[kind]} {kind.value:<7} {shown(step.title)} ({step.page_id}): {shown(step.why)}")
     counts = ", ".join(f"{plan.count(kind)} to {kind.value}" for kind in Kind if plan.count(kind))
-    print(f"{counts or 'nothing to do'}; {plan.keep} stay as they are. Applying it takes {requests_for(plan)} requests to Confluence.")
+    print(f"{counts or 'nothing to do'}; {plan.keep} stay as they are. Applying it takes {price(job.state, plan).as_text()}.")
     if plan.count(Kind.DELETE) > max(ceiling(plan.known), job.settings.max_deletes):
         print(f"sync would hold the deletions back: more than {ceiling(plan.known)} of {plan.known} pages")

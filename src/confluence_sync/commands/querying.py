@@ -24,7 +24,6 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     settings = settings_for(options)
-    from confluence_sync.live import open_to_read
     from confluence_sync.search import search
 
     where = Filter(space_keys=tuple(options.in_space), labels=tuple(options.label), modified_since=options.since)

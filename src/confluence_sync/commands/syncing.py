@@ -27,6 +27,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.epilog = f"{help_text()}\n\n{parser.epilog}"
     add_run_options(parser)
     parser.add_argument("--adopt", action="store_true", help="take over a collection that another program filled: its chunks are replaced")
+    parser.add_argument(
+        "--max-minutes", type=float, default=0.0, metavar="N", help="stop after N minutes between two pages; exit 3 if some are left"
+    )
     parser.add_argument("--report", type=Path, metavar="FILE", help="write what happened as JSON")
     parser.add_argument("--html", type=Path, metavar="FILE", help="write what happened as a page with plots")
 
@@ -53,7 +56,7 @@ def _run_once(options: argparse.Namespace, settings: Settings, progress: Bar | L
     from confluence_sync.sync import run as run_once
 
     keep_flat()
-    return run_once(settings, wanted_for(options, settings), Means(progress=progress, adopt=options.adopt))
+    return run_once(settings, wanted_for(options, settings), Means(progress=progress, adopt=options.adopt, max_minutes=options.max_minutes))
 
 
 def _tell(report: Report) -> int:
