@@ -178,6 +178,23 @@ def test_a_body_that_is_too_long(tmp_path: Path) -> None:
         connection.close()
 
 
+def test_a_client_that_leaves_in_the_middle_of_its_request(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Half a body and a closed connection are no failure of the service."""
+    with serve_answers(tmp_path) as service:
+        connection = http.client.HTTPConnection(service.base.removeprefix("http://"), timeout=5)
+        connection.putrequest("POST", "/api/query")
+        connection.putheader("content-length", "100")
+        connection.endheaders(b'{"question":')
+        connection.close()
+        with service.client() as client:
+            for _ in range(100):
+                if 'status="499"' in client.get("/metrics").text:
+                    break
+                time.sleep(0.02)
+            assert 'group="ask",status="499"' in client.get("/metrics").text
+    assert "failed" not in caplog.text
+
+
 class _Issuer(ThreadingHTTPServer):
     """Publishes a key set, as an identity provider does."""
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from starlette.concurrency import run_in_threadpool
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
 from confluence_sync.jsonvalue import JsonObject
@@ -75,6 +75,8 @@ async def read_body(request: Request, limit: int) -> bytes:
                 body += piece
                 if len(body) > limit:
                     raise _too_large(limit)
+    except ClientDisconnect as error:
+        raise Problem(499, "the client left before its request was whole", "client_closed") from error
     except TimeoutError as error:
         raise Problem(408, f"the body did not arrive within {LONGEST_BODY:g} s", "timeout") from error
     return bytes(body)
