@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -100,3 +101,12 @@ def test_one_space_that_fails_does_not_keep_the_others_out(filled: Bench) -> Non
     report = filled.sync(SPACE_NAME="Space KB,Nowhere")
     assert (report.exit, report.pages.changed) == (3, 1)
     assert "Nowhere" in report.spaces[0].error
+
+
+def test_a_site_that_moves_to_another_address(filled: Bench) -> None:
+    """Links for readers follow the site's address, which its answers show; no page is deleted for that."""
+    filled.simulator.options = replace(filled.simulator.options, site="https://renamed.example.com")
+    report = filled.sync(SPACE_NAME="Space KB")
+    assert (report.exit, report.pages.deleted) == (0, 0)
+    assert filled.trouble(SPACE_NAME="Space KB") == ""
+    assert all(str(m["url"]).startswith("https://renamed.example.com/wiki/") for _, m in filled.contents().values())

@@ -49,9 +49,14 @@ def test_an_entry_comes_back_as_it_went(state: State) -> None:
 
 def test_a_transaction_is_whole_or_nothing(state: State) -> None:
     """What fails in the middle leaves nothing of it, and the connection goes on working."""
-    with pytest.raises(RemoteError), state.database.transaction():
-        state.database.run("insert into meta values ('a', 'b')")
-        state.database.run("insert into nowhere values (1)")
+
+    def fail_halfway() -> None:
+        with state.database.transaction():
+            state.database.run("insert into meta values ('a', 'b')")
+            state.database.run("insert into nowhere values (1)")
+
+    with pytest.raises(RemoteError):
+        fail_halfway()
     assert state.database.rows("select * from meta where name = 'a'") == []
     state.put("s", [ENTRY])
     assert state.size("s") == 1
@@ -166,7 +171,9 @@ def test_a_full_disk_is_said_and_nothing_is_lost(tmp_path: Path, room: int) -> N
     """Files that cannot grow any more end the run with a message and exit 5 or 2; with room again the next run goes on."""
     with Simulator(first_day()) as simulator:
         values = {**environment(), **gateway(simulator.url, tmp_path)}
-        job = subprocess.run([sys.executable, "-c", LIMITED, str(room)], env=values, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False)
+        job = subprocess.run(
+            [sys.executable, "-c", LIMITED, str(room)], env=values, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False
+        )
         assert job.returncode in (2, 5), job.stderr
         assert "Traceback" not in job.stderr
         assert "disk" in job.stderr or "cannot be used" in job.stderr
@@ -200,5 +207,3 @@ def test_a_state_that_another_program_holds(tmp_path: Path) -> None:
             other.execute("begin immediate")
             with pytest.raises(RemoteError, match="another program holds it"):
                 state.put("s", [ENTRY])
-
-

@@ -47,6 +47,11 @@ def reconcile_with_store(state: State, store: Store, target: str, source: str, s
             )
         for scope in scopes:
             _rebuild(state, scope)
+    elif known and known.identity != seen.id and Feature.UPSERT in store.features:
+        raise Refused(
+            f"collection {target} could be listed and deleted from in the last run, and now the server offers neither; nothing was changed. "
+            "Run again; if another kind of server really took its place, name another COLLECTION_ID"
+        )
     elif known is None or known.identity != seen.id or _counts_differ(seen, known):
         for scope in scopes:
             state.forget_all(scope.key)

@@ -52,15 +52,15 @@ class _Draft(NamedTuple):
     tokens: int
 
 
-def recipe(limits: Limits, *space: str) -> str:
-    """Fingerprint of all that decides how a page becomes chunks, except the page; `space` is its key and name, which begin every chunk."""
-    return digest(str(CONVERTER_VERSION), str(CHUNKER_VERSION), str(limits.tokens), str(limits.overlap), *space, size=6)
+def recipe(limits: Limits, *around: str) -> str:
+    """Fingerprint of all that decides how a page becomes chunks, except the page; `around` is its space's key and name and the site."""
+    return digest(str(CONVERTER_VERSION), str(CHUNKER_VERSION), str(limits.tokens), str(limits.overlap), *around, size=6)
 
 
 def chunks(page: Page, markdown: str, limits: Limits = DEFAULT) -> list[Chunk]:
     """The chunks of a page in reading order; none for a page without text. Each begins with its context line."""
     drafts = list(_drafts(page, markdown, limits))
-    made_by = recipe(limits, page.space_key, page.space_name)
+    made_by = recipe(limits, page.space_key, page.space_name, page.site)
     return [_chunk(page, draft, position, len(drafts), made_by) for position, draft in enumerate(drafts)]
 
 

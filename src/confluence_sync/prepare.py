@@ -44,11 +44,11 @@ class Prepared:
     degraded: tuple[tuple[str, int], ...] = ()
 
 
-def cut_for(tokens: int, overlap: int, space: Space | None = None) -> Cut:
-    """How pages of this space are cut: its key and name count, because every chunk begins with them."""
+def cut_for(tokens: int, overlap: int, space: Space | None = None, site: str = "") -> Cut:
+    """How pages of this space are cut: its key and name count, because every chunk begins with them, and the site, because links do."""
     from confluence_sync.chunk import Limits, recipe
 
-    return Cut(tokens, overlap, recipe(Limits(tokens, overlap), *((space.key, space.name) if space else ())))
+    return Cut(tokens, overlap, recipe(Limits(tokens, overlap), *((space.key, space.name, site) if space else ())))
 
 
 def prepare(pages: list[Page], cut: Cut, users: Mapping[str, str]) -> list[Prepared]:

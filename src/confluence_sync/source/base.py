@@ -29,6 +29,10 @@ class Source(Protocol):
     @property
     def requests(self) -> int: ...
 
+    @property
+    def site(self) -> str:
+        """The reader's address, which begins every link that is stored; "" until an answer has shown it."""
+
     def whoami(self) -> Account:
         """The account the token belongs to. Raises CredentialsError, which says what to do, when it is nobody's."""
 

@@ -39,6 +39,10 @@ class Confluence:
     def requests(self) -> int:
         return self.link.requests
 
+    @property
+    def site(self) -> str:
+        return self.routes.site
+
     def whoami(self) -> Account:
         return whoami(self.link, self.user_path)
 

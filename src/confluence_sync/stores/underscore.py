@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from urllib.parse import quote
 
 from confluence_sync.config import Settings
-from confluence_sync.errors import BadAnswer, NotFound, Rejected, SettingsError
+from confluence_sync.errors import NotFound, Rejected, SettingsError
 from confluence_sync.http import Link
 from confluence_sync.jsonvalue import JsonObject, as_object, child, objects, text
 from confluence_sync.model import EVERYTHING, Chunk, Filter, Hit, MetadataValue, Stored, batched, metadata_from
@@ -167,7 +167,7 @@ def open_backend(settings: Settings) -> UnderscoreBackend:
 def _features(link: Link) -> Feature:
     try:
         return features_from(routes_from(as_object(link.get("/openapi.json"), "openapi.json")))
-    except (NotFound, BadAnswer):
+    except NotFound:
         return LEGACY
 
 

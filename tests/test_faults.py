@@ -1,0 +1,43 @@
+"""A sample of the fault matrix, another one each day; `python -m benchmarks.torture --full` runs all of it."""
+
+from __future__ import annotations
+
+from datetime import date
+from pathlib import Path
+
+import pytest
+
+from tests.torture.faults import KINDS, LARGE, SLOW, STORES, Cell, Outcome, prepared
+from tests.torture.faults import matrix as fault_matrix
+
+SEED = date.today().toordinal()
+
+
+@pytest.mark.parametrize("store", STORES)
+@pytest.mark.parametrize("kind", KINDS)
+def test_whatever_goes_wrong_the_next_run_makes_it_right(tmp_path: Path, kind: str, store: str, record_property: object) -> None:
+    """Nothing is lost, wrongly deleted or doubled by a fault at any request, once or lasting; the seed of the sample is the date."""
+    print(f"seed {SEED}")
+    outcomes = list(fault_matrix(tmp_path, SEED, 5, [kind], [store]))
+    assert len(outcomes) == 5
+    assert [outcome for outcome in outcomes if outcome.trouble] == []
+
+
+@pytest.mark.parametrize("fault", ["404", "html200", "half-json"])
+def test_a_side_that_is_gone_from_the_start_is_exit_2_or_5(tmp_path: Path, fault: str) -> None:
+    """No fault that lasts from the first request on passes for success."""
+    with prepared(tmp_path, "v2", "underscore") as field:
+        for side in ("confluence", "store"):
+            outcome = field.run(Cell("v2", "underscore", side, fault, 1, "from then on"))
+            assert outcome == Outcome(outcome.cell, outcome.exit, "")
+            assert outcome.exit in (2, 5), outcome
+
+
+def test_the_matrix_has_every_fault_at_every_request(tmp_path: Path) -> None:
+    """What the benchmark calls full is full: each fault, each request of either side, once and lasting."""
+    with prepared(tmp_path, "v2", "underscore") as field:
+        cells = field.cells()
+    assert len(cells) == len(set(cells))
+    assert {cell.request for cell in cells if cell.side == "confluence"} == set(range(1, field.requests["confluence"] + 1))
+    assert {*LARGE, *SLOW} < {cell.fault for cell in cells}
+    assert field.requests["store"] > 5
