@@ -17,9 +17,20 @@ _NOT_A_LANGUAGE = re.compile(r"[^\w+#.-]")
 _PLAIN_NAMES = {"none": "", "text": "", "plain": "", "c#": "csharp", "c++": "cpp", "actionscript3": "actionscript", "py": "python"}
 
 
+_OWN = {f"{AC}parameter", f"{AC}default-parameter", f"{AC}plain-text-body", f"{AC}rich-text-body"}
+
+
 def macro(walk: Walk, element: etree._Element) -> None:
+    """A macro through its handler, then what does not belong in one: on a damaged page the rest of the page can stand there."""
     name = (element.get(f"{AC}name") or "").lower()
     MACROS.get(name, _unlisted)(walk, element)
+    if element.text and not element.text.isspace():
+        walk.text(element.text)
+    for child in element:
+        if child.tag not in _OWN:
+            walk.visit(child)
+        if child.tail and not child.tail.isspace():
+            walk.text(child.tail)
 
 
 def parameter(element: etree._Element, *names: str) -> str:
@@ -47,11 +58,7 @@ def _unlisted(walk: Walk, element: etree._Element) -> None:
     text = body_text(element)
     if text and text.strip():
         code_block(walk, text, "")
-    for child in element:
-        if not str(child.tag).startswith((f"{AC}parameter", f"{AC}plain-text-body", f"{AC}default-parameter")):
-            walk.visit(child)
-    if element.text:
-        walk.text(element.text)
+    rich_body(walk, element)
 
 
 def _code(walk: Walk, element: etree._Element) -> None:

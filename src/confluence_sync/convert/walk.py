@@ -62,12 +62,11 @@ class Walk:
         """Ends the paragraph in the making, also that of every inline element still open around it."""
         if not self.parts and len(self.levels) == 1:
             return
+        block = escape.paragraph("".join(["".join(parts) for parts in self.levels]))
         for parts in self.levels:
-            if parts:
-                block = escape.paragraph("".join(parts))
-                parts.clear()
-                if block:
-                    self.blocks.append(block)
+            parts.clear()
+        if block:
+            self.blocks.append(block)
 
     def block(self, block: str) -> None:
         """Adds a finished block after the paragraph in the making."""

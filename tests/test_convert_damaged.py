@@ -1,0 +1,107 @@
+"""Bodies that are not well-formed, huge or hostile: they convert, keep their text, and end in time."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from confluence_sync.chunk import chunks
+from confluence_sync.convert import to_markdown
+from confluence_sync.convert.repair import repaired
+from tests.convert_pages import page
+
+CODE = '<ac:structured-macro ac:name="code"><ac:plain-text-body><![CDATA[if a < b: "&amp;"'
+END = "</ac:plain-text-body></ac:structured-macro>"
+MEGABYTE = 1_000_000
+
+
+@pytest.mark.parametrize(
+    ("body", "wanted"),
+    [
+        ("<p>one<p>two", "one\n\ntwo"),
+        ("<p>a <b>bold <i>both</b> after</i></p>", "a **bold *both*** after"),
+        ("<p>a<br>b</p>", "a  \nb"),
+        ("<p>cut in the mid", "cut in the mid"),
+        ("<p>cut in a tag</p><p cla", "cut in a tag\n\n\\<p cla"),
+        ("</p></div>stray ends", "stray ends"),
+        (CODE + "]]>" + "</ac:plain-text-body><p>x", '```\nif a < b: "&amp;"\n```\n\nx'),
+        (CODE + END + "<p>x</p>", '```\nif a < b: "&amp;"\n```\n\nx'),
+        ("<p>&#0;a&#xD800;b&#233;</p>", "abé"),
+        ('<p a="1" a="2" b=3 c>x</p>', "x"),
+        ("<foo:bar>kept</foo:bar>", "kept"),
+        ("<p>5 < 6 & 7 > 2</p>", "5 < 6 & 7 > 2"),
+        ("<?php echo 1 ?><!DOCTYPE x><p>x</p><!-- gone --><!-- open", "x\n\n\\<!-- open"),
+    ],
+)
+def test_damaged_bodies(body: str, wanted: str) -> None:
+    """A damaged body says so and keeps its text and macros."""
+    converted = to_markdown(page(body))
+    assert converted.fallback
+    assert converted.markdown == wanted
+
+
+def test_control_characters_and_surrogates() -> None:
+    """Characters that XML forbids go, without making the page count as damaged."""
+    converted = to_markdown(page("<p>a\x00\x0bb\ud83dc</p>"))
+    assert (converted.markdown, converted.fallback) == ("abc", False)
+
+
+def test_entity_bomb() -> None:
+    """Entities of a document type are never expanded."""
+    bomb = '<!DOCTYPE r [<!ENTITY a "ha"><!ENTITY b "&a;&a;&a;">]><p>&b;&b;</p>'
+    assert len(to_markdown(page(bomb)).markdown) < len(bomb) * 2
+
+
+@pytest.mark.parametrize(
+    "tags", [("<div>", "</div>"), ("<b>", "</b>"), ("<ul><li>", "</li></ul>"), ("<blockquote>", "</blockquote>"), ("<b>", "")]
+)
+def test_ten_thousand_levels(tags: tuple[str, str]) -> None:
+    """Nesting of any depth neither fails nor loses the text inside."""
+    body = tags[0] * 10_000 + "core" + tags[1] * 10_000
+    assert "core" in to_markdown(page(body)).markdown
+
+
+def test_deep_but_well_formed() -> None:
+    """Markup deeper than any real page is read as plain text and counted."""
+    converted = to_markdown(page("<div>" * 150 + "core" + "</div>" * 150))
+    assert converted.markdown == "core"
+    assert converted.degraded == {"deep nesting": 1}
+
+
+def test_tables_within_tables() -> None:
+    """Tables nested in each other grow the text no faster than the page."""
+    body = "<table><tr><td>x" * 90 + "</td></tr></table>" * 90
+    text = to_markdown(page(body)).markdown
+    assert text.count("x") == 90
+    assert len(text) < 3 * len(body)
+
+
+def test_repair_balances_and_is_linear() -> None:
+    """Every tag the repair leaves open is closed; what looks like the start of a tag is read once."""
+    assert repaired("<p><b>x") == "<p><b>x</b></p>"
+    start = time.process_time()
+    repaired('<a href="' * 50_000 + "<" * 50_000 + "<![CDATA[" * 20_000)
+    assert time.process_time() - start < 10  # quadratic time would be minutes
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "<p>" + "word " * (MEGABYTE // 5) + "</p>",
+        "<p>" + "漢" * (MEGABYTE // 3) + "</p>",
+        "<p>" + "same text here</p><p>" * (MEGABYTE // 21) + "</p>",
+        "<table>" + "<tr><td>a</td><td>b</td></tr>" * (MEGABYTE // 28) + "</table>",
+        "<p>" + "<b>a</b>" * (MEGABYTE // 8) + "</p>",
+        "<" * MEGABYTE,
+    ],
+    ids=["words", "no spaces", "equal paragraphs", "rows", "marks", "signs"],
+)
+def test_a_megabyte_in_time(body: str) -> None:
+    """A page of a megabyte of anything is converted and cut in seconds, with chunks within the limit."""
+    start = time.process_time()
+    whole = page(body)
+    cut = chunks(whole, to_markdown(whole).markdown)
+    assert time.process_time() - start < 8  # alone on a machine it is well under 2; quadratic time would be minutes
+    assert cut
+    assert max(chunk.metadata.tokens for chunk in cut) <= 1000
