@@ -8,8 +8,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from confluence_sync.config import Settings
-from confluence_sync.plan import Wanted
+from confluence_sync.generations import owner_of
 from confluence_sync.live import open_live
+from confluence_sync.plan import Wanted
 from confluence_sync.report import Report
 from confluence_sync.run import Means, open_state
 from confluence_sync.settings_files import read_settings
