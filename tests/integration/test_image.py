@@ -12,7 +12,7 @@ import pytest
 from confluence_sync.config_text import env_example
 from confluence_sync.simulator.access import TOKEN, USER
 from confluence_sync.simulator.site import Options
-from tests.integration.containers import ANY_USER, TAG, Podman, built, free_port
+from tests.integration.containers import ANY_USER, TAG, Podman, as_arguments, built, free_port, restricted
 
 pytestmark = pytest.mark.integration
 
@@ -155,9 +155,8 @@ def test_stop_ends_a_run_that_the_next_one_continues(podman, confluence, vector_
     podman.server("confluence-sync-test-slow", {}, slow_url, "simulate", "--port", str(slow_port), "--latency-ms", "1500")
     settings = confluence | {"VECTOR_API_BASE_URL": vector_api}
     slow = settings | {"CONF_GATEWAY_URL": slow_url}
-    arguments = [part for key, value in slow.items() for part in ("--env", f"{key}={value}")]
     podman("rm", "--force", "--ignore", name)
-    podman("run", "--detach", "--name", name, "--network=host", f"--volume={volume}:/var/lib/confluence-sync", *arguments, TAG)
+    podman("run", "--detach", "--name", name, *restricted(volume), *as_arguments(slow), TAG)
     podman.wait_for_log(name, "looking for the spaces")
     podman("stop", "--time=10", name)
     code = podman("inspect", "--format={{.State.ExitCode}}", name).stdout.strip()
