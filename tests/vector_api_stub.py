@@ -114,6 +114,13 @@ def stub_api(kind: type[StubApi] = StubApi, **options: object) -> Iterator[StubA
         thread.join()
 
 
+@contextmanager
+def stub_url(**options: object) -> Iterator[str]:
+    """The address of a running StubApi."""
+    with stub_api(**options) as api:  # type: ignore[arg-type]  # the caller names its fields
+        yield api.url
+
+
 def _handler(api: StubApi) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
