@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from confluence_sync.errors import Refused
-from confluence_sync.listing import Wanted
 from confluence_sync.model import Chunk, Stored
+from confluence_sync.plan import Wanted
 from confluence_sync.simulator.server import Simulator
 from confluence_sync.stores.base import Feature
 from confluence_sync.stores.memory import MemoryBackend, MemoryStore

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from confluence_sync.errors import Refused, SettingsError
-from confluence_sync.listing import Wanted
+from confluence_sync.plan import Wanted
 from tests.torture.bench import Bench, bench
 from tests.torture.world import OTHER, SPACE
 

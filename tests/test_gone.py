@@ -8,9 +8,8 @@ from pathlib import Path
 import pytest
 
 from confluence_sync.errors import RemoteError
-from confluence_sync.listing import Wanted
 from confluence_sync.model import Presence
-from confluence_sync.plan import ceiling
+from confluence_sync.plan import Wanted, ceiling
 from confluence_sync.simulator.faults import Rule
 from confluence_sync.simulator.server import Simulator
 from tests.torture.bench import Bench, bench

@@ -7,8 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from confluence_sync.listing import Wanted
-from confluence_sync.plan import Kind
+from confluence_sync.plan import Kind, Wanted
 from confluence_sync.run import Means
 from confluence_sync.simulator.faults import Rule
 from confluence_sync.sync import plans

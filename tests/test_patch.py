@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from confluence_sync.errors import Rejected, RemoteError, ServerFailed
-from confluence_sync.listing import Wanted
 from confluence_sync.model import Chunk
+from confluence_sync.plan import Wanted
 from confluence_sync.stores.base import Feature
 from confluence_sync.stores.memory import ALL, MemoryBackend, MemoryStore
 from tests.torture.bench import Bench, bench

@@ -38,7 +38,7 @@ def reconcile_with_store(state: State, store: Store, target: str, source: str, s
     if not why:
         return ""
     if Feature.LIST in store.features:
-        foreign = _note_held(state, store, source)
+        foreign = note_held(state, store.ids(), source)
         if foreign and not adopt:
             state.database.run("delete from held")
             raise Refused(
@@ -49,7 +49,7 @@ def reconcile_with_store(state: State, store: Store, target: str, source: str, s
             _rebuild(state, scope)
     elif known and known.identity != seen.id and Feature.UPSERT in store.features:
         raise Refused(
-            f"collection {target} could be listed and deleted from in the last run, and now the server offers neither; nothing was changed. "
+            f"collection {target} could be listed and deleted from in the last run, and now the server offers neither; nothing was done. "
             "Run again; if another kind of server really took its place, name another COLLECTION_ID"
         )
     elif known is None or known.identity != seen.id or _counts_differ(seen, known):
@@ -105,11 +105,10 @@ def _counts_differ(seen: Identity, known: Collection) -> bool:
     return seen.count is not None and known.count is not None and seen.count != known.count
 
 
-def _note_held(state: State, store: Store, source: str) -> int:
+def note_held(state: State, stored: Iterator[Stored], source: str) -> int:
     """Spools what the store holds into the state; gives the number of foreign chunks."""
     state.database.run("delete from held")
     foreign = 0
-    stored = iter(store.ids())
     while some := list(islice(stored, 1000)):
         foreign += sum(one.metadata is None for one in some)
         rows = [_held_row(one) for one in some if one.metadata is None or one.metadata.source == source]
@@ -147,9 +146,15 @@ def _rebuild(state: State, scope: Owned) -> None:
 
 
 def _entries(state: State, scope: Scope, parents: dict[str, str]) -> Iterator[Entry]:
+    for page_id, rows in held_pages(state, scope):
+        yield _entry(page_id, rows, parents.get(page_id, ""))
+
+
+def held_pages(state: State, scope: Scope) -> Iterator[tuple[str, list[Row]]]:
+    """What the last look at the store found of a scope: page ids in order, each with rows of HELD for its chunks."""
     for page_id, rows in groupby(_held_rows(state, scope.space.key), key=lambda row: str(row[0])):
         if scope.owns(page_id):
-            yield _entry(page_id, list(rows), parents.get(page_id, ""))
+            yield page_id, list(rows)
 
 
 def _held_rows(state: State, space_key: str) -> Iterable[Row]:

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from confluence_sync.listing import Wanted
+from confluence_sync.plan import Wanted
 from confluence_sync.report import Report
 from confluence_sync.simulator.server import Simulator
 from confluence_sync.stores.base import Backend, Store

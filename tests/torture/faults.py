@@ -11,7 +11,7 @@ from pathlib import Path
 
 from confluence_sync.errors import ConfluenceSyncError
 from confluence_sync.http import Patience
-from confluence_sync.listing import Wanted
+from confluence_sync.plan import Wanted
 from confluence_sync.run import Means
 from confluence_sync.simulator.faults import Rule
 from confluence_sync.simulator.server import Simulator
