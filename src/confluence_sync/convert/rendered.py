@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
+from html import escape as escape_html
 
 from bs4 import BeautifulSoup
 from bs4.element import Tag
+from bs4.exceptions import ParserRejectedMarkup
 from markdownify import ATX, MarkdownConverter
 
 from confluence_sync.convert import escape
@@ -15,6 +17,8 @@ from confluence_sync.convert.tables import MAX_COLUMNS, MAX_SPAN, drawn, fill
 MAX_DEPTH = 80  # markdownify recurses, a few frames a level
 
 _ILLEGAL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff\ud800-\udfff]")
+_SECTION = re.compile(r"<!\[CDATA\[(.*?)\]\]>|<!\[", re.DOTALL)  # not HTML; html.parser refuses the page for one it does not know
+_TAG = re.compile(r"<[^<>]*>")
 _BLANK_LINES = re.compile(r"\n{3,}")
 _CELL, _ROW, _HEADER = "\x03", "\x04", "\x05"  # marks inside a table in the making; the page's own were removed
 _JUNK = "script, style, template, iframe, object, embed, .toc-macro, .plugin_pagetree, .childpages-macro, .recently-updated, .aui-icon"
@@ -24,13 +28,22 @@ _BRUSH = re.compile(r"brush:\s*([\w+#.-]+)")
 
 def markdown(html: str) -> str:
     """Never raises for any text; markup deeper than MAX_DEPTH is read as plain text."""
-    soup = BeautifulSoup(_ILLEGAL.sub("", html), "html.parser")
+    html = _SECTION.sub(lambda section: escape_html(section.group(1) or section.group(), quote=False), _ILLEGAL.sub("", html))
+    try:
+        soup = BeautifulSoup(f"<div>{html}</div>", "html.parser")
+    except ParserRejectedMarkup:
+        return _as_text(_TAG.sub("\n", html))
     for junk in soup.select(_JUNK):
         junk.extract()
     if _depth(soup) > MAX_DEPTH:
-        return "\n\n".join(filter(None, (escape.paragraph(escape.text(text)) for text in soup.get_text("\n").split("\n"))))
+        return _as_text(soup.get_text("\n"))
     text = Rendered(heading_style=ATX, bullets="-", wrap=False).convert_soup(soup)
     return _BLANK_LINES.sub("\n\n", text).strip()
+
+
+def _as_text(text: str) -> str:
+    """Lines of text as paragraphs."""
+    return "\n\n".join(filter(None, (escape.paragraph(escape.text(line)) for line in text.split("\n"))))
 
 
 def _depth(soup: BeautifulSoup) -> int:
