@@ -158,6 +158,16 @@ def test_every_shape_shows_all_spaces(settings_for: SettingsFor, shape: str) -> 
     assert all(space.id.isdecimal() for space in spaces.values())
 
 
+def test_a_name_of_any_kind_is_read(settings_for: SettingsFor) -> None:
+    """Half a character and NUL in a space's name become U+FFFD, as any state or terminal takes them."""
+    with Simulator(family(1)) as simulator:
+        simulator.rename_space("OPS", "Ops \ud83d \0")
+        for shape in ("gateway", "dc"):
+            source = open_source(settings_for(simulator, shape), HASTY)
+            assert [space.name for space in source.spaces()] == ["Ops \ufffd \ufffd"]
+            source.close()
+
+
 def test_hundreds_of_spaces_are_seen(settings_for: SettingsFor) -> None:
     """A site with more spaces than one answer holds shows them all."""
     with Simulator(family(1)) as simulator:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import TypeAlias
 
 from confluence_sync.errors import BadAnswer
+from confluence_sync.model import plain_text
 
 JsonObject: TypeAlias = Mapping[str, object]
 
@@ -34,13 +35,13 @@ def child(parent: JsonObject, key: str, where: str) -> JsonObject:
 
 
 def text(parent: JsonObject, key: str, where: str, default: str | None = None) -> str:
-    """The string under `key`; a number is taken as its digits (Confluence sends ids both ways)."""
+    """The string under `key`, as every database takes it; a number is taken as its digits (Confluence sends ids both ways)."""
     value = parent.get(key, default)
     if value is None and default is not None:
         return default
     if isinstance(value, bool) or not isinstance(value, (str, int)):
         raise BadAnswer(f"{where}.{key} must be a text, but is {_kind(value)}")
-    return str(value)
+    return plain_text(str(value))
 
 
 def whole(parent: JsonObject, key: str, where: str) -> int:

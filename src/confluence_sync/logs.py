@@ -8,12 +8,14 @@ import re
 import sys
 from datetime import UTC, datetime
 
+from confluence_sync.model import plain_text
+
 CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 
 def shown(text: str) -> str:
-    """`text` as it may go to a terminal: a page title must not move the cursor or change colours."""
-    return CONTROL.sub("\ufffd", text)
+    """`text` as it may go to a terminal: a page title must not move the cursor or change colours, and half a character is none."""
+    return CONTROL.sub("\ufffd", plain_text(text))
 
 
 class TextLines(logging.Formatter):

@@ -90,7 +90,7 @@ def _space(source: Confluence, space: Space, out: TextIO, titles: int) -> None:
     archived = ", archived" if space.archived else ""
     _say(out, "space", f"{space.name} (key {space.key}, id {space.id}{archived}): {count if first else _no_pages(space)}")
     for page in source.pages(first[:1], space):
-        _say(out, "page", _read(page))
+        _say(out, "FAILED" if isinstance(page, Failure) else "page", _read(page))
     for ref in first[:titles]:
         _say(out, "", _title(ref))
 

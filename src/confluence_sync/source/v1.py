@@ -8,7 +8,7 @@ from dataclasses import replace
 from confluence_sync.errors import BadAnswer, Gone, NotAllowed, NotFound, Rejected
 from confluence_sync.http import Link
 from confluence_sync.jsonvalue import JsonObject, as_object, child, objects, text, whole
-from confluence_sync.model import PageRef, Space, plain_text
+from confluence_sync.model import PageRef, Space
 from confluence_sync.source.paging import Pairs, base_of, follow
 from confluence_sync.source.route import RENDERED, Record, in_utc
 
@@ -202,7 +202,7 @@ def _ref(item: JsonObject) -> PageRef:
     return PageRef(
         text(item, "id", "page"),
         whole(version, "number", "page.version"),
-        plain_text(text(item, "title", "page")),
+        text(item, "title", "page"),
         above[-1] if above else "",
         when,
     )
@@ -236,4 +236,4 @@ def _rendered(page_id: str, items: list[JsonObject]) -> Record:
 
 def _body(item: JsonObject, form: str) -> str | None:
     held = child(child(item, "body", "page"), form, "page.body")
-    return plain_text(text(held, "value", f"page.body.{form}")) if held.get("value") is not None else None
+    return text(held, "value", f"page.body.{form}") if held.get("value") is not None else None

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from confluence_sync.errors import BadAnswer
 from confluence_sync.http import Link
 from confluence_sync.jsonvalue import JsonObject, as_object, child, objects, text, whole
-from confluence_sync.model import PageRef, Space, plain_text
+from confluence_sync.model import PageRef, Space
 from confluence_sync.source.paging import Pairs, base_of, follow
 from confluence_sync.source.route import RENDERED, Record, in_utc
 
@@ -98,7 +98,7 @@ def _ref(item: JsonObject) -> PageRef:
     return PageRef(
         text(item, "id", "page"),
         whole(version, "number", "page.version"),
-        plain_text(text(item, "title", "page")),
+        text(item, "title", "page"),
         text(item, "parentId", "page", default=""),
         in_utc(text(version, "createdAt", "page.version", default="")),
     )
@@ -109,5 +109,5 @@ def _record(item: JsonObject, form: str) -> Record:
     webui = text(child(item, "_links", "page"), "webui", "page", default="")
     status = text(item, "status", "page", default="current")
     held = child(child(item, "body", "page"), form, "page.body") if form else {}
-    body = plain_text(text(held, "value", f"page.body.{form}")) if held.get("value") is not None else None
+    body = text(held, "value", f"page.body.{form}") if held.get("value") is not None else None
     return Record(_ref(item), status, text(item, "spaceId", "page", default=""), webui, body, form or "storage")
