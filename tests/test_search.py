@@ -27,9 +27,16 @@ def test_what_both_lists_have_comes_first() -> None:
     assert {key for key, _ in fused[1:]} == {"b", "c"}
 
 
-def test_second_in_both_beats_first_in_one() -> None:
+def test_near_the_top_of_both_beats_the_top_of_one() -> None:
     """Agreement counts more than one list's favourite."""
-    assert fuse([("a", 9.0), ("b", 5.0)], [("c", 0.9), ("b", 0.8)])[0][0] == "b"
+    assert fuse([("a", 9.0), ("b", 8.0), ("c", 1.0)], [("d", 0.9), ("b", 0.85), ("c", 0.1)])[0][0] == "b"
+
+
+def test_a_lonely_list_keeps_its_order() -> None:
+    """Where only words or only vectors found something, their order stands; equal scores are all best."""
+    assert [key for key, _ in fuse([], [("b", 0.9), ("a", 0.3)])] == ["b", "a"]
+    assert [key for key, _ in fuse([("b", 9.0), ("a", 3.0)], [])] == ["b", "a"]
+    assert len({score for _, score in fuse([], [("b", 0.5), ("a", 0.5)])}) == 1
 
 
 @given(st.lists(st.text(max_size=3), unique=True), st.lists(st.text(max_size=3), unique=True))

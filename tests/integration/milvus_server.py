@@ -16,6 +16,8 @@ import pytest
 
 HOME = Path.home() / ".cache" / "confluence-sync-tests" / "milvus-2.3.5"
 
+INSIDE = ("etcd", "root-coord", "proxy-internal", "query-coord", "query-node", "index-coord", "index-node", "data-coord", "data-node")
+
 
 @pytest.fixture(scope="session")
 def milvus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
@@ -24,7 +26,8 @@ def milvus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     for left in ("data", "logs"):  # its programs stay there: unpacking them takes minutes
         shutil.rmtree(base / left, ignore_errors=True)
     with (folder / "log").open("wb") as log:
-        command = [str(_installed()), "--data", str(base), "--proxy-port", str(port)]
+        ports = [part for name in INSIDE for part in (f"--{name}-port", str(free_port()))]
+        command = [str(_installed()), "--data", str(base), "--proxy-port", str(port), *ports]
         server = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True)
     try:
         _wait(port, server, folder / "log")

@@ -83,5 +83,6 @@ def _fits(embedder: Embedder, settings: Settings) -> Embedder:
     """EMBED_DIM is a promise about the model; it is checked, never obeyed."""
     if settings.embed_dim and embedder.facts().dimension != settings.embed_dim:
         facts = embedder.facts()
+        embedder.close()
         raise SettingsError(f"EMBED_DIM={settings.embed_dim}, but {facts.model} makes vectors of {facts.dimension}; leave EMBED_DIM empty")
     return embedder

@@ -119,6 +119,8 @@ class LocalEmbedder:
 def _session(folder: Path, weights: Path, config: Mapping[str, object], threads: int) -> Runner:
     import onnxruntime as ort  # type: ignore[import-untyped]
 
+    from onnxruntime.capi import onnxruntime_pybind11_state as state  # type: ignore[import-untyped]
+
     from confluence_sync.embed.onnx_graph import encoder
 
     options = ort.SessionOptions()
@@ -128,7 +130,7 @@ def _session(folder: Path, weights: Path, config: Mapping[str, object], threads:
     try:
         model = str(weights) if weights.suffix == ".onnx" else encoder(folder, config)
         return cast(Runner, ort.InferenceSession(model, options, providers=["CPUExecutionProvider"]))
-    except RuntimeError as error:  # onnxruntime's own errors derive from it
+    except (state.Fail, state.InvalidArgument, state.InvalidGraph, state.InvalidProtobuf, state.NotImplemented) as error:
         raise SettingsError(
             f"{weights} is no model that onnxruntime can run ({str(error)[:200]}); export it again, or set EMBEDDING_URL"
         ) from error
