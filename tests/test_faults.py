@@ -41,3 +41,11 @@ def test_the_matrix_has_every_fault_at_every_request(tmp_path: Path) -> None:
     assert {cell.request for cell in cells if cell.side == "confluence"} == set(range(1, field.requests["confluence"] + 1))
     assert {*LARGE, *SLOW} < {cell.fault for cell in cells}
     assert field.requests["store"] > 5
+
+
+def test_a_token_that_ends_before_the_labels_costs_no_labels(tmp_path: Path) -> None:
+    """Bodies came, labels answer 401 like everything after them: no page is settled without its labels."""
+    with prepared(tmp_path, "v2", "sqlite") as field:
+        for request in range(7, 11):
+            outcome = field.run(Cell("v2", "sqlite", "confluence", "401", request, "from then on"))
+            assert (outcome.trouble, outcome.exit in (2, 4)) == ("", True)

@@ -141,6 +141,7 @@ class Confluence:
             except NotFound:
                 found[page_id] = ()
             except (Gone, NotAllowed) as error:
+                self.whoami()  # raises when it is the token that ended: pages must not lose their labels to that
                 self._leave_out("labels", f"labels are left out: {error} (scope read:label:confluence)")
                 return found
         return found
