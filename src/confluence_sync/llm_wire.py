@@ -33,17 +33,9 @@ class Wire:
     async def lines(self, path: str, payload: object) -> AsyncGenerator[str, None]:
         """The lines of a streamed answer, decoded, without empty ones."""
         async with self._answer("POST", path, payload) as answer:
-            waiting = b""
-            async for part in self._parts(answer):
-                waiting += part
-                *whole, waiting = waiting.split(b"\n")
-                for line in whole:
-                    if line.strip():
-                        yield line.decode("utf-8", "replace").strip()
-                if len(waiting) > MOST_LINE:
-                    raise BadAnswer(f"{self._who()} sent a line of more than 1 MB; it does not speak the expected protocol")
-            if waiting.strip():
-                yield waiting.decode("utf-8", "replace").strip()
+            async for line in _split(self._parts(answer), self._who()):
+                if line.strip():
+                    yield line.decode("utf-8", "replace").strip()
 
     async def json(self, method: str, path: str, payload: object = None) -> object:
         """The whole answer as JSON."""
@@ -136,6 +128,18 @@ class Wire:
 
     def _who(self) -> str:
         return f"the model's server {self.endpoint.base}"
+
+
+async def _split(parts: AsyncIterator[bytes], who: str) -> AsyncGenerator[bytes, None]:
+    """The lines of what comes in parts, wherever those break."""
+    waiting = b""
+    async for part in parts:
+        *whole, waiting = (waiting + part).split(b"\n")
+        for line in whole:
+            yield line
+        if len(waiting) > MOST_LINE:
+            raise BadAnswer(f"{who} sent a line of more than 1 MB; it does not speak the expected protocol")
+    yield waiting
 
 
 def _as_it_is(request: httpx.Request) -> httpx.Request:

@@ -66,19 +66,23 @@ def call_of(request: Request, raw: bytes) -> Call:
 async def read_body(request: Request, limit: int) -> bytes:
     """The body. A Problem (413) as soon as it is known to be longer than `limit` bytes, however it is sent; 408 when it dawdles."""
     announced = request.headers.get("content-length", "0")
-    body = bytearray()
     if not announced.isdigit() or int(announced) > limit:
         raise _too_large(limit)
     try:
         async with asyncio.timeout(LONGEST_BODY):
-            async for piece in request.stream():
-                body += piece
-                if len(body) > limit:
-                    raise _too_large(limit)
+            return await _whole(request, limit)
     except ClientDisconnect as error:
         raise Problem(499, "the client left before its request was whole", "client_closed") from error
     except TimeoutError as error:
         raise Problem(408, f"the body did not arrive within {LONGEST_BODY:g} s", "timeout") from error
+
+
+async def _whole(request: Request, limit: int) -> bytes:
+    body = bytearray()
+    async for piece in request.stream():
+        body += piece
+        if len(body) > limit:
+            raise _too_large(limit)
     return bytes(body)
 
 
