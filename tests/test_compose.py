@@ -38,7 +38,7 @@ def test_our_containers_are_locked_down(name):
     assert service["read_only"] is True
     assert service["cap_drop"] == ["ALL"]
     assert service["security_opt"] == ["no-new-privileges:true"]
-    assert service["mem_limit"] == "1g"
+    assert service["mem_limit"] == "512m"
     (volume,) = service["volumes"]
     source, target = volume.split(":")
     assert target == "/var/lib/confluence-sync"

@@ -17,7 +17,7 @@ import pytest
 import confluence_sync.prepare as prepare_module
 from confluence_sync.errors import ConfluenceSyncError
 from confluence_sync.model import Page, PageRef
-from confluence_sync.prepare import GROUP_BYTES, LOSSES, Cut, Prepared, Workshop, cut_for, prepare, processors
+from confluence_sync.prepare import GROUP_BYTES, LOSSES, Cut, Prepared, Workshop, _quota, cut_for, prepare, processors
 from confluence_sync.source.base import Failure
 
 CUT = cut_for(1000, 180)
@@ -290,3 +290,22 @@ def test_processors_without_linux(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "cpu_count", lambda: 3)
     monkeypatch.setattr(Path, "read_text", missing)
     assert processors() == 3
+
+
+@pytest.mark.parametrize(
+    ("files", "granted"),
+    [
+        ({"cpu.max": "200000 100000"}, 2.0),
+        ({"cpu.max": "max 100000"}, 0.0),
+        ({"cpu/cpu.cfs_quota_us": "150000\n", "cpu/cpu.cfs_period_us": "100000\n"}, 1.5),
+        ({"cpu/cpu.cfs_quota_us": "-1\n", "cpu/cpu.cfs_period_us": "100000\n"}, 0.0),
+        ({}, 0.0),
+    ],
+    ids=["v2", "v2 without limit", "v1", "v1 without limit", "none"],
+)
+def test_the_cgroup_limits_the_workers(files: dict[str, str], granted: float, tmp_path: Path) -> None:
+    """A container's CPU limit is read from either version of cgroups; without it a node of 64 CPUs would start 64 workers."""
+    for name, text in files.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(text, encoding="utf-8")
+    assert _quota(tmp_path) == granted

@@ -68,11 +68,18 @@ def prepare(pages: list[Page], cut: Cut, users: Mapping[str, str]) -> list[Prepa
 def processors() -> int:
     """CPUs this process may use: the affinity mask, and the cgroup's quota where there is one."""
     allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    try:
-        quota, period = Path("/sys/fs/cgroup/cpu.max").read_text().split()[:2]
-    except (OSError, ValueError):
-        return allowed
-    return allowed if quota == "max" else max(1, min(allowed, int(quota) // int(period)))
+    return max(1, min(allowed, int(_quota(Path("/sys/fs/cgroup")) or allowed)))
+
+
+def _quota(cgroup: Path) -> float:
+    """CPUs that the cgroup grants, version 2 or 1; 0 where it grants all."""
+    for names in (("cpu.max",), ("cpu/cpu.cfs_quota_us", "cpu/cpu.cfs_period_us")):
+        try:
+            quota, period = " ".join((cgroup / name).read_text() for name in names).split()[:2]
+            return max(float(quota), 0.0) / float(period)
+        except (OSError, ValueError):  # another version, or "max"
+            continue
+    return 0.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -61,9 +61,10 @@ def restricted(volume: Path | None) -> list[str]:
     (container,) = pod["containers"]
     assert container["securityContext"]["readOnlyRootFilesystem"] is True
     assert container["securityContext"]["capabilities"] == {"drop": ["ALL"]}
-    limit = container["resources"]["limits"]["memory"].replace("Mi", "m").replace("Gi", "g")
+    limits = container["resources"]["limits"]
+    bounds = [f"--memory={limits['memory'].replace('Mi', 'm').replace('Gi', 'g')}", f"--cpus={limits['cpu']}"]
     state = [f"--volume={volume}:/var/lib/confluence-sync"] if volume else ["--tmpfs=/var/lib/confluence-sync:rw,mode=0777"]
-    locked = ["--read-only", "--cap-drop=all", "--security-opt=no-new-privileges", f"--user={ANY_USER}", f"--memory={limit}"]
+    locked = ["--read-only", "--cap-drop=all", "--security-opt=no-new-privileges", f"--user={ANY_USER}", *bounds]
     return ["--network=host", *locked, "--tmpfs=/tmp:rw,mode=1777", *state]
 
 
