@@ -198,7 +198,7 @@ class MilvusBackend:
 
     def client(self) -> Client:
         if self._client is None:
-            from pymilvus import MilvusClient  # type: ignore[import-untyped]
+            from pymilvus import MilvusClient
 
             logging.getLogger("pymilvus").setLevel(logging.ERROR)
             if "://" not in self.where:

@@ -108,7 +108,7 @@ def schema(about: About) -> CollectionSchema:
 
 def make(client: Client, name: str, about: About) -> None:
     """The collection with its indexes, and the row about it; a crash in between leaves an empty one, which is adopted."""
-    from pymilvus.milvus_client.index import IndexParams  # type: ignore[import-untyped]
+    from pymilvus.milvus_client.index import IndexParams
 
     index = IndexParams()
     index.add_index("vector", index_type="AUTOINDEX", metric_type="COSINE")

@@ -18,6 +18,10 @@ SECONDS_TO_PROCESS = 120.0
 FIRST_LOOK = 0.05
 
 
+class Doubtful(ServerFailed):
+    """The answer to an attach was lost: the servers keep chunks first and the file's name after, so one may be there without the other."""
+
+
 @dataclass(frozen=True, slots=True)
 class Files:
     """One store of one server: `root` is /v1 or /v1/openai/v1."""
@@ -45,25 +49,23 @@ class Files:
         return text(as_object(answer.json(), "file"), "id", "file")
 
     def attach(self, file_id: str, attributes: Mapping[str, MetadataValue]) -> None:
-        """Puts an uploaded file into the store and waits until it can be found.
+        """Puts an uploaded file into the store and waits until it can be found. Never sent twice: that would make two of it.
 
-        Attaching twice makes two, so a request whose answer was lost is looked up before it is sent again. Raises Rejected with the
-        server's reason when it cannot process the file (which it tells under status 200).
+        Raises Rejected with the server's reason when it cannot process the file (which it tells under status 200), Doubtful when the
+        answer was lost and the store does not name the file: its chunks may be there all the same.
         """
         payload = {"file_id": file_id, "attributes": dict(attributes), "chunking_strategy": WHOLE}
-        for last in (False, True):
-            try:
-                seen = as_object(self.link.send("POST", f"{self.address}/files", payload=payload, repeatable=False).json(), "attached file")
-                return self._await_processed(file_id, seen)
-            except (ServerFailed, BadAnswer) as lost:
-                found = self._attached(file_id)
-                if found is not None:
-                    return self._await_processed(file_id, found)
-                if last or not isinstance(lost, ServerFailed):
-                    raise
-        return None
+        try:
+            answer = self.link.send("POST", f"{self.address}/files", payload=payload, repeatable=False).json()
+            self._await_processed(file_id, as_object(answer, "attached file"))
+        except (ServerFailed, BadAnswer) as lost:
+            found = self.attached(file_id)
+            if found is None:
+                raise Doubtful(str(lost), lost.status) from lost
+            self._await_processed(file_id, found)
 
-    def _attached(self, file_id: str) -> JsonObject | None:
+    def attached(self, file_id: str) -> JsonObject | None:
+        """What the store says of one of its files, None when it names no such file."""
         try:
             return as_object(self.link.get(f"{self.address}/files/{file_id}"), "attached file")
         except (NotFound, Rejected):

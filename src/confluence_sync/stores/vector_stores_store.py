@@ -11,6 +11,7 @@ What was measured (Llama Stack 0.2.23, 0.3.5, 0.7.3, OGX 1.5.0):
 
 from __future__ import annotations
 
+import logging
 import uuid
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -21,9 +22,11 @@ from confluence_sync.errors import NotFound, Rejected
 from confluence_sync.jsonvalue import JsonObject, as_object, child, objects, text
 from confluence_sync.model import EVERYTHING, Chunk, Filter, Hit, Stored, digest
 from confluence_sync.stores.base import Feature, Identity
-from confluence_sync.stores.vector_stores_files import Files
+from confluence_sync.stores.vector_stores_files import Doubtful, Files
 from confluence_sync.stores.vector_stores_ledger import Held, Ledger
 from confluence_sync.stores.vector_stores_text import ID, SENTINEL, attributes, decoded, encoded, is_sentinel, read_attributes
+
+log = logging.getLogger(__name__)
 
 FEATURES = Feature.UPSERT | Feature.DELETE | Feature.LIST | Feature.QUERY
 MOST_HITS = 50  # OGX refuses more
@@ -79,6 +82,15 @@ class VectorStore:
                 list(pool.map(lambda chunk: self._put(chunk, flattens), chunks[alone:]))
 
     def _put(self, chunk: Chunk, flattens: bool) -> None:
+        """A lost answer is cleared up once, then the chunk is written again."""
+        try:
+            self._put_once(chunk, flattens)
+        except Doubtful:
+            log.info("an answer was lost; chunk %s is cleared up and written again", chunk.id)
+            self._clear(chunk.id, self.ledger.held(self.id, [chunk.id])[chunk.id])
+            self._put_once(chunk, flattens)
+
+    def _put_once(self, chunk: Chunk, flattens: bool) -> None:
         """The ledger names the file before the store has it, so that a crash in between cannot leave a file nobody knows."""
         file_id = self.files.upload(chunk.id, encoded(chunk, flattens))
         held = Held(file_id, _content(chunk), attached=False)
@@ -91,6 +103,19 @@ class VectorStore:
             return
         self.ledger.note(self.id, chunk.id, replace(held, attached=True))
 
+    def _clear(self, chunk_id: str, held: Held) -> None:
+        """Removes what a killed server may have kept of a file whose name it lost.
+
+        Attached once more, its chunks get the same ids, and taking the file out takes every copy along (sqlite-vec, pgvector, Milvus; faiss
+        takes one, so that there a copy may stay).
+        """
+        if self.files.attached(held.file_id) is None:
+            with suppress(Rejected):  # the file itself may be gone, and then nothing of it was ever attached
+                self.files.attach(held.file_id, {ID: chunk_id})
+        self._put_sentinel()
+        self.files.remove(held.file_id)
+        self.ledger.forget(self.id, chunk_id)
+
     def delete(self, chunk_ids: Sequence[str]) -> None:
         if chunk_ids:
             self._know_files()
@@ -99,9 +124,13 @@ class VectorStore:
     def _remove(self, chunk_ids: Sequence[str]) -> None:
         """One after the other, and never what was written last."""
         held = self.ledger.held(self.id, chunk_ids)
-        if held and (not self.last or self.last in held):
-            self._guard()
         for chunk_id, one in held.items():
+            if not one.attached:
+                self._clear(chunk_id, one)
+        known = {chunk_id: one for chunk_id, one in held.items() if one.attached}
+        if known and (not self.last or self.last in known):
+            self._guard()
+        for chunk_id, one in known.items():
             self.files.remove(one.file_id)
             self.ledger.forget(self.id, chunk_id)
 
