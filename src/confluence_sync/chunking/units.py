@@ -93,7 +93,7 @@ class _Cutter:
         inside = text[opening.end() : -len(sign) - 1]
         leading = len(inside) - len(inside.lstrip("\n"))
         lines = [part for line in _FULL_LINE.split(inside[leading:]) for part in self._fitting(line, room)]
-        lines[0] = opening.group() + "\n" * leading + lines[0]
+        lines[0] = opener + "\n" * (leading + 1) + lines[0]
         lines[-1] += "\n" + sign
         return self._grouped(lines, opener, sign)
 

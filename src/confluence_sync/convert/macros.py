@@ -64,7 +64,7 @@ def _unlisted(walk: Walk, element: etree._Element) -> None:
 def _code(walk: Walk, element: etree._Element) -> None:
     _title(walk, element)
     language = parameter(element, "language", "lang", "").lower()
-    language = _PLAIN_NAMES.get(language, _NOT_A_LANGUAGE.sub("", language))
+    language = _PLAIN_NAMES.get(language, _NOT_A_LANGUAGE.sub("", language)[:30])
     _fenced(walk, element, language)
 
 

@@ -89,7 +89,7 @@ class Rendered(MarkdownConverter):
             spans = (escape.code_span(line).replace(escape.SPACE, " ") for line in code.split("\n"))
             return "\n" + "\n".join(span for span in spans if span) + "\n"
         brush = _BRUSH.search(str(el.get("data-syntaxhighlighter-params") or ""))
-        language = brush.group(1) if brush and brush.group(1) not in ("plain", "text", "none") else ""
+        language = brush.group(1)[:30] if brush and brush.group(1) not in ("plain", "text", "none") else ""
         return "\n\n" + escape.fence(code, language) + "\n\n"
 
     def convert_div(self, el: Tag, text: str, parent_tags: set[str]) -> str:
