@@ -91,6 +91,18 @@ def test_syncs_from_one_container_into_another(podman, confluence, vector_api, v
     assert len(json.loads(status.stdout)) == 2
 
 
+def test_last_words_are_where_kubernetes_looks(podman, confluence, vector_api, tmp_path):
+    """The summary of a run, and the reason of a failure, stand in /dev/termination-log, which the kubelet mounts."""
+    words = tmp_path / "termination-log"
+    words.touch()
+    words.chmod(0o666)
+    mounted = (f"--volume={words}:/dev/termination-log",)
+    assert podman.job(confluence | {"VECTOR_API_BASE_URL": vector_api}, more=mounted).returncode == 0
+    assert "exit 0" in words.read_text(encoding="utf-8")
+    assert podman.job(confluence, more=mounted).returncode == 2
+    assert "VECTOR_API_BASE_URL" in words.read_text(encoding="utf-8")
+
+
 def test_a_lost_volume_makes_no_duplicates(podman, confluence, vector_api):
     """Without a volume every run starts with no memory; the store can list what it holds, so nothing is written twice."""
     settings = confluence | {"VECTOR_API_BASE_URL": vector_api}
