@@ -88,7 +88,7 @@ def memory(folder: Path, sizes: list[int]) -> Iterator[Row]:
 def requests(folder: Path, count: int = 10_000) -> Iterator[Row]:
     """What a first sync, a night with nothing to do and single edits cost at `count` pages."""
     file = folder / "requests.jsonl"
-    making.write_space(file, count, median=3000)
+    making.write_space(file, count, median=5900)
     bulk = math.ceil(count / 250)
     with served(file) as place:
         _, report = sync(folder, place)

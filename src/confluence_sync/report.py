@@ -64,7 +64,6 @@ class SpaceReport:
     key: str
     name: str
     listing_complete: bool = False
-    cut_short: bool = False  # --max-minutes ended it
     pages: PageCounts = field(default_factory=PageCounts)
     chunks: ChunkCounts = field(default_factory=ChunkCounts)
     failed: list[FailedPage] = field(default_factory=list)
@@ -74,6 +73,7 @@ class SpaceReport:
     written_pages: list[WrittenPage] = field(default_factory=list)
     error: str = ""
     error_exit: int = 0
+    cut_short: bool = False  # --max-minutes ended it
 
 
 @dataclass
