@@ -17,17 +17,17 @@ from confluence_sync.embed.base import facts_from
 from confluence_sync.embed.settled import settle, vector_of, windows_of
 from confluence_sync.model import EVERYTHING, Chunk, Filter, Hit, Stored, batched, metadata_from
 from confluence_sync.search import fuse, reach
-from confluence_sync.search_words import fts5, scaled
+from confluence_sync.search_words import scaled
 from confluence_sync.stores.base import Feature, Identity
 from confluence_sync.stores.sqlite_file import TABLES, Connections, said_plainly, statements
 from confluence_sync.stores.sqlite_rows import condition, row, tags
 from confluence_sync.stores.sqlite_vectors import Scored, Vectors
+from confluence_sync.stores.sqlite_words import by_words
 
 log = logging.getLogger(__name__)
 
 ALL = Feature.UPSERT | Feature.DELETE | Feature.LIST | Feature.QUERY | Feature.RETAG
 SENSIBLE = 100_000  # chunks; beyond that a query takes longer than people like
-HEADING_COUNTS = 2.0  # a word in the title or a heading counts this many times one in the text
 
 Row = tuple[str | int | float, ...]
 
@@ -112,22 +112,10 @@ class SqliteStore:
     def query(self, text: str, top_k: int, where: Filter = EVERYTHING) -> list[Hit]:
         vector = vector_of(self.embedder, self.facts, text)
         with self.connections.reading() as connection:
-            by_words = self._by_words(connection, text, top_k if vector is None else reach(top_k), where)
+            found = by_words(connection, self.number, text, top_k if vector is None else reach(top_k), where)
             if vector is None:
-                return self._hits(connection, [(number, scaled(score)) for number, score in by_words])
-            by_meaning = self._by_meaning(connection, vector, reach(top_k), where)
-            return self._hits(connection, fuse(by_words, by_meaning)[:top_k])
-
-    def _by_words(self, connection: sqlite3.Connection, text: str, limit: int, where: Filter) -> Scored:
-        """(chunk number, BM25) with the higher the better; nothing for a question without words."""
-        expression, n = fts5(text), self.number
-        if not expression:
-            return []
-        allowed, values = condition(where)
-        among = f"AND rowid IN (SELECT number FROM chunks_{n} WHERE {allowed})" if allowed else ""
-        sql = f"""SELECT rowid, -bm25(words_{n}, {HEADING_COUNTS}, 1.0, 1.0) AS score FROM words_{n} WHERE words_{n} MATCH ? {among}
-                  ORDER BY score DESC, rowid LIMIT ?"""
-        return connection.execute(sql, (expression, *values, limit)).fetchall()
+                return self._hits(connection, [(number, scaled(score)) for number, score in found])
+            return self._hits(connection, fuse(found, self._by_meaning(connection, vector, reach(top_k), where))[:top_k])
 
     def _by_meaning(self, connection: sqlite3.Connection, vector: Matrix, limit: int, where: Filter) -> Scored:
         if not self._vectors:

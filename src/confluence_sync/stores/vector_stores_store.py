@@ -14,7 +14,7 @@ from __future__ import annotations
 import logging
 import uuid
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass, field, replace
 
@@ -78,8 +78,17 @@ class VectorStore:
             self.last, self._written = chunk.id, True
         if chunks[alone:]:
             self.last = ""
-            with ThreadPoolExecutor(self.parallel) as pool:
-                list(pool.map(lambda chunk: self._put(chunk, flattens), chunks[alone:]))
+            self._put_side_by_side(chunks[alone:], flattens)
+
+    def _put_side_by_side(self, chunks: Sequence[Chunk], flattens: bool) -> None:
+        """A few at once; the first failure calls off those that have not begun, as a dead server would cost seconds for each."""
+        with ThreadPoolExecutor(self.parallel) as pool:
+            waiting = [pool.submit(self._put, chunk, flattens) for chunk in chunks]
+            try:
+                for one in as_completed(waiting):
+                    one.result()
+            finally:
+                pool.shutdown(wait=True, cancel_futures=True)
 
     def _put(self, chunk: Chunk, flattens: bool) -> None:
         """A lost answer is cleared up once, then the chunk is written again."""
