@@ -19,8 +19,8 @@ _RULE = re.compile(r"[ >]*\|(?: ?:?-+:? ?\|)+\s*$")
 FAULTS = ("torn fences", "table pieces without a header", "headings at the end", "broken characters")
 
 
-def faults(text: str, last: bool) -> Counter[str]:
-    """The faults of one chunk, by name. A heading that ends the page, with nothing below it, may end the last chunk."""
+def faults(text: str, body: str, last: bool) -> Counter[str]:
+    """The faults of one chunk, by name. A heading that ends the page may end its last chunk."""
     found: Counter[str] = Counter()
     fence, above = "", ""
     head = False
@@ -32,7 +32,7 @@ def faults(text: str, last: bool) -> Counter[str]:
         head = row and _ROW.match(above) is None
         above = "" if inside else line
     found["torn fences"] += bool(fence)
-    found["broken characters"] += "\ufffd" in text
+    found["broken characters"] += "\ufffd" in text and "\ufffd" not in body and "&#xfffd;" not in body.lower()
     found["headings at the end"] += not last and re.match(r"#{1,6} ", text.rsplit("\n", 1)[-1]) is not None and not fence
     return +found
 

@@ -30,6 +30,7 @@ MEGABYTE = 1_000_000
         ("<p>&#0;a&#xD800;b&#233;</p>", "abé"),
         ('<p a="1" a="2" b=3 c>x</p>', "x"),
         ("<foo:bar>kept</foo:bar>", "kept"),
+        ('<ac:-->kept</ac:--><ac: x="1">too</ac:><b²>and</b²> <p ac:="1" xml:lang="x">this</p>', "kepttoo**and**\n\nthis"),
         ("<p>5 < 6 & 7 > 2</p>", "5 < 6 & 7 > 2"),
         ("<?php echo 1 ?><!DOCTYPE x><p>x</p><!-- gone --><!-- open", "x\n\n\\<!-- open"),
     ],
@@ -105,3 +106,11 @@ def test_a_megabyte_in_time(body: str) -> None:
     assert time.process_time() - start < 8  # alone on a machine it is well under 2; quadratic time would be minutes
     assert cut
     assert max(chunk.metadata.tokens for chunk in cut) <= 1000
+
+
+def test_what_no_repair_mends(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Should a repair ever yield no XML, the page's text is kept without its tags."""
+    monkeypatch.setattr("confluence_sync.convert.reading.repaired", lambda body: "<still broken")
+    converted = to_markdown(page("<p>one &eacute;<p>two &#0;"))
+    assert converted.markdown == "one é two \ufffd"
+    assert converted.fallback

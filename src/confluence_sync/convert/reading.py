@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from functools import cache
+from html import unescape
 from html.entities import html5
 
 from lxml import etree
@@ -18,6 +20,7 @@ _CLOSE = "</r>"
 _ENTITY = re.compile(r"<!\[CDATA\[.*?\]\]>|<!--.*?-->|&(\#\d{1,7};|\#[xX][0-9a-fA-F]{1,6};|[A-Za-z][A-Za-z0-9]{1,31};|)", re.DOTALL)
 _FOREIGN = re.compile(r"&(?!(?:lt|gt|amp|quot|apos|#\d{1,7}|#x[0-9a-fA-F]{1,6});)")
 _ILLEGAL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff\ud800-\udfff]")
+_TAG = re.compile(r"<[^<>]*>")
 _XML_OWN = {"lt;", "gt;", "amp;", "quot;", "apos;"}
 _MARKUP = {"<": "&lt;", ">": "&gt;", "&": "&amp;"}
 
@@ -29,12 +32,27 @@ def tree(body: str) -> tuple[etree._Element, bool]:
     try:
         return _parsed(_entities(body)), False
     except etree.XMLSyntaxError:
-        return _parsed(_entities(repaired(body))), True
+        return _mended(body), True
+
+
+def _mended(body: str) -> etree._Element:
+    """The body after a repair of its tags; should even that not parse, its text alone."""
+    try:
+        return _parsed(_entities(repaired(body)))
+    except etree.XMLSyntaxError:
+        root = etree.Element("r")
+        root.text = _ILLEGAL.sub("", unescape(_TAG.sub(" ", body)))
+        return root
 
 
 def _parsed(body: str) -> etree._Element:
-    parser = etree.XMLParser(resolve_entities=False, no_network=True, huge_tree=True, remove_comments=True, remove_pis=True)
-    return etree.fromstring((_OPEN + body + _CLOSE).encode(), parser)
+    return etree.fromstring((_OPEN + body + _CLOSE).encode(), _parser())
+
+
+@cache
+def _parser() -> etree.XMLParser:
+    """Made once a process: a parser costs more than a small page. lxml locks it for each use."""
+    return etree.XMLParser(resolve_entities=False, no_network=True, huge_tree=True, remove_comments=True, remove_pis=True)
 
 
 def _entities(body: str) -> str:

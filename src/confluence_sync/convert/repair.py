@@ -9,13 +9,13 @@ MAX_DEPTH = 100
 _TOKEN = re.compile(
     r"<!\[CDATA\[(?P<cdata>.*?)(?:\]\]>|(?=</ac:plain-text-(?:link-)?body)|\Z)"
     r"|<!--.*?-->"
-    r"|<(?P<end>/?)(?P<name>[A-Za-z_][\w:.-]*+)(?P<attributes>(?:[^<>\"']++|\"[^\"<]*+\"|'[^'<]*+')*+)>"
+    r"|<(?P<end>/?)(?P<name>[A-Za-z_][A-Za-z0-9_:.-]*+)(?P<attributes>(?:[^<>\"']++|\"[^\"<]*+\"|'[^'<]*+')*+)>"
     r"|<[?!][^<>]*+>"
     r"|(?P<text>[^<]++|<)",
     re.DOTALL,
 )
-_ATTRIBUTE = re.compile(r"([A-Za-z_][\w:.-]*)\s*=\s*(\"[^\"]*\"|'[^']*'|[^\s\"'>]+)")
-_PREFIXES = ("ac:", "ri:", "at:", "xml:")
+_ATTRIBUTE = re.compile(r"([A-Za-z_][A-Za-z0-9_:.-]*)\s*=\s*(\"[^\"]*\"|'[^']*'|[^\s\"'>]+)")
+_NAME = re.compile(r"(?:(?:ac|ri|at):)?[A-Za-z_][A-Za-z0-9_.-]*")
 _VOID = {"br", "hr", "img", "col", "input", "meta", "link", "wbr", "area", "base", "embed", "source", "track"}
 _BAD_REFERENCE = re.compile(r"&(#\d+|#[xX][0-9a-fA-F]+);?")
 
@@ -75,10 +75,8 @@ def _value(value: str) -> str:
 
 
 def _name(name: str) -> str:
-    """An undeclared prefix becomes part of the name."""
-    if ":" not in name or (name.startswith(_PREFIXES) and name.count(":") == 1 and not name.endswith(":")):
-        return name
-    return name.replace(":", "-")
+    """A prefix that is not declared, or has nothing behind it, becomes part of the name."""
+    return name if _NAME.fullmatch(name) else name.replace(":", "-")
 
 
 def _text(text: str) -> str:
