@@ -1,4 +1,4 @@
-"""Measures the whole run beside the usual way and writes docs/benchmarks.md: python -m benchmarks.run [--pages FILE] [--large] [--only NAME]."""
+"""Measures the whole run beside the usual way: python -m benchmarks.run [--pages FILE] [--large] [--only NAME] (docs/benchmarks.md)."""
 
 from __future__ import annotations
 

@@ -2,38 +2,16 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Iterator
 from dataclasses import dataclass, fields
 from enum import StrEnum
 from operator import attrgetter
 
+from confluence_sync.texts import batched as batched
+from confluence_sync.texts import digest as digest
+from confluence_sync.texts import plain_text as plain_text
+
 Scalar = str | int | float | bool
 MetadataValue = Scalar | list[str]
-
-
-def digest(*parts: str, size: int = 16) -> str:
-    """A hex digest of `size` bytes over parts whose borders count: digest("a", "b") is not digest("ab").
-
-    Lone surrogates, which Confluence titles can hold, are hashed as they are rather than refused.
-    """
-    h = hashlib.blake2b(digest_size=size)
-    for part in parts:
-        raw = part.encode("utf-8", "surrogatepass")
-        h.update(len(raw).to_bytes(8, "big"))
-        h.update(raw)
-    return h.hexdigest()
-
-
-def plain_text(text: str) -> str:
-    """`text` as every database and file takes it: lone surrogates and NUL, which Confluence lets into titles, become U+FFFD."""
-    if "\0" in text:
-        text = text.replace("\0", "\ufffd")
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        text = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-    return text
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +118,10 @@ def metadata_from(values: dict[str, MetadataValue]) -> Metadata | None:
 
 
 def _whole(value: MetadataValue) -> int:
-    return int(float(value)) if isinstance(value, (str, int, float)) and value != "" else 0
+    try:
+        return int(float(value)) if isinstance(value, (str, int, float)) and value != "" else 0
+    except (ValueError, OverflowError):  # another program's idea of a number; nothing of ours is lost by a 0
+        return 0
 
 
 def _listed(value: MetadataValue) -> list[str]:
@@ -270,9 +251,3 @@ class Scope:
         parts += [self.selection] if self.folder_id or self.labels else []
         parts += [f"shard {self.shard + 1} of {self.shards}"] if self.shards > 1 else []
         return ", ".join(parts)
-
-
-def batched(items: list[str], size: int) -> Iterator[list[str]]:
-    """`items` in order, at most `size` at a time."""
-    for start in range(0, len(items), size):
-        yield items[start : start + size]
