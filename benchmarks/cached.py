@@ -40,7 +40,9 @@ class CachedEmbedder:
         for start in range(0, len(fresh), 32):
             part = fresh[start : start + 32]
             rows = self.inner.embed([text for _, text in part])
-            self._known.executemany("INSERT OR REPLACE INTO vectors VALUES (?, ?)", [(k, r.tobytes()) for (k, _), r in zip(part, rows, strict=True)])
+            self._known.executemany(
+                "INSERT OR REPLACE INTO vectors VALUES (?, ?)", [(k, r.tobytes()) for (k, _), r in zip(part, rows, strict=True)]
+            )
         return np.array([np.frombuffer(self._get(key) or b"", dtype=np.float32) for key in keys], dtype=np.float32).reshape(len(keys), -1)
 
     def close(self) -> None:

@@ -122,11 +122,17 @@ def tiny(folder: Path, kind: str, prefix: str = "", half: bool = False) -> Path:
     config = {"model_type": kind, "num_hidden_layers": 1, "num_attention_heads": 2, "hidden_size": hidden, "pad_token_id": 1}
     (folder / "config.json").write_text(json.dumps({**config, "max_position_embeddings": positions, "hidden_act": "gelu"}))
     words = {word: i for i, word in enumerate(["<s>", "<pad>", "</s>", "<unk>", *(f"w{i}" for i in range(16))])}
+    ends = {"type": "RobertaProcessing", "sep": ["</s>", 2], "cls": ["<s>", 0], "trim_offsets": True, "add_prefix_space": False}
+    unused = dict.fromkeys(("truncation", "padding", "normalizer", "decoder"))
+    model = {"type": "WordLevel", "vocab": words, "unk_token": "<unk>"}
     tokenizer = {
-        "version": "1.0", "truncation": None, "padding": None, "added_tokens": [], "normalizer": None, "decoder": None,
-        "pre_tokenizer": {"type": "Whitespace"}, "model": {"type": "WordLevel", "vocab": words, "unk_token": "<unk>"},
-        "post_processor": {"type": "RobertaProcessing", "sep": ["</s>", 2], "cls": ["<s>", 0], "trim_offsets": True, "add_prefix_space": False},
-    }  # fmt: skip
+        "version": "1.0",
+        "added_tokens": [],
+        **unused,
+        "pre_tokenizer": {"type": "Whitespace"},
+        "post_processor": ends,
+        "model": model,
+    }
     (folder / "tokenizer.json").write_text(json.dumps(tokenizer))
     return folder
 

@@ -16,7 +16,7 @@ import pytest
 from confluence_sync.config import Settings
 from confluence_sync.errors import NotFound, Refused, Rejected, ServerFailed, SettingsError
 from confluence_sync.model import Filter
-from confluence_sync.stores import sqlite_file
+from confluence_sync.stores import sqlite_file, sqlite_words
 from confluence_sync.stores.sqlite import SqliteBackend, open_backend
 from confluence_sync.stores.sqlite_file import on_network
 from tests.store_contract import DISK, FRENCH, LOGIN, SAMPLE, StoreContract, chunk
@@ -81,6 +81,19 @@ def test_scores_stay_between_zero_and_one(backend: SqliteBackend) -> None:
     scores = [hit.score for hit in store.query("alpha beta", 5)]
     assert scores == sorted(scores, reverse=True)
     assert all(0 < score < 1 for score in scores)
+
+
+def test_common_words_are_left_out_where_there_are_rarer_ones(backend: SqliteBackend, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In a large collection words that most chunks have are not looked up, compounds by their rarest part, unless nothing else is asked."""
+    monkeypatch.setattr(sqlite_words, "COMMON", 10)
+    store = backend.open("c")
+    store.write([chunk(str(i), f"every chunk number{i}" + (" zebra" if i % 10 == 0 else "")) for i in range(50)])
+    asked = ["every", "chunk", "zebra", "chunk zebra", "nowhere", "number7"]
+    connection = backend.connections.mine()
+    assert sqlite_words._worth_asking(connection, store.number, asked) == ["zebra", "chunk zebra", "nowhere", "number7"]
+    assert len(store.query("every chunk zebra", 50)) == 5
+    assert len(store.query("every", 50)) == 50
+    assert store.query("nowhere", 50) == []
 
 
 def test_filters_by_page_and_date(backend: SqliteBackend) -> None:

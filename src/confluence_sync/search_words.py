@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Sequence
 
 # Kana, Han, Hangul, Thai, Lao, Khmer and Burmese: a run of them is one token to most tokenizers, so pairs are stored as well.
 _UNSPACED = re.compile(
@@ -39,7 +40,12 @@ def words(question: str) -> list[str]:
 
 def fts5(question: str) -> str:
     """The FTS5 expression for a question: every word quoted, so that nothing a user types is syntax; empty when there is no word."""
-    return " OR ".join(f'"{word}"' for word in words(question))
+    return either(words(question))
+
+
+def either(asked: Sequence[str]) -> str:
+    """An FTS5 expression that any of these words or phrases satisfies."""
+    return " OR ".join(f'"{word}"' for word in asked)
 
 
 def scaled(bm25: float) -> float:

@@ -117,9 +117,8 @@ class LocalEmbedder:
 
 
 def _session(folder: Path, weights: Path, config: Mapping[str, object], threads: int) -> Runner:
-    import onnxruntime as ort  # type: ignore[import-untyped]
-
-    from onnxruntime.capi import onnxruntime_pybind11_state as state  # type: ignore[import-untyped]
+    import onnxruntime as ort
+    from onnxruntime.capi import onnxruntime_pybind11_state as state
 
     from confluence_sync.embed.onnx_graph import encoder
 
