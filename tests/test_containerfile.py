@@ -58,7 +58,7 @@ def test_requirements_fit_the_project():
     """Whatever the program asks for at run time, in the image's extras too, is pinned at a version that it accepts."""
     versions = {r.name: r.specifier for r in pinned(ROOT / "requirements.txt")}
     extras = PROJECT["optional-dependencies"]
-    wanted = [Requirement(line) for line in [*PROJECT["dependencies"], *extras["service"], *extras["pgvector"]]]
+    wanted = [Requirement(line) for line in [*PROJECT["dependencies"], *extras["service"], *extras["pgvector"], *extras["jwt"]]]
     for requirement in wanted:
         (pin,) = versions[requirement.name]
         assert requirement.specifier.contains(pin.version), f"{requirement.name}: run scripts/lock"
