@@ -486,7 +486,7 @@ def test_a_reader_that_stops_reading_is_no_error(tmp_path: Path) -> None:
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_ends_the_run_and_the_next_goes_on(tmp_path: Path, number: signal.Signals) -> None:
     """SIGTERM in the middle of a slow run: out within seconds with 143 (130 for Ctrl-C), and the next run finishes it."""
-    with Simulator(family(300), latency_ms=300) as simulator:
+    with Simulator(family(250), latency_ms=200) as simulator:
         environment = environment_for(simulator) | {"STATE_DIR": str(tmp_path / "state"), "CONCURRENCY": "1"}
         running = started("sync", "--report", "report.json", environment=environment, cwd=tmp_path)
         wait_for(lambda: any("body-format" in line for line in list(simulator.lines)))
@@ -501,7 +501,7 @@ def test_a_signal_ends_the_run_and_the_next_goes_on(tmp_path: Path, number: sign
         simulator.latency = 0
         code, out, err = process("sync", environment=environment, cwd=tmp_path)
         assert code == 0, err
-        assert "300 pages" in out
+        assert "250 pages" in out
 
 
 def wait_for(true: Callable[[], bool], seconds: float = 30) -> None:

@@ -188,7 +188,7 @@ KILLS = {"kill": die, "hang": hang}
 
 if __name__ == "__main__":
     import confluence_sync.prepare as module
-    module.PAGE_SECONDS = 2.0
+    module.PAGE_SECONDS, module.GROUP_BYTES = 2.0, 1000
     kind, size = sys.argv[1], int(sys.argv[2])
     pages = [page(n, Poison(kind + "x" * size) if n == 1 else "<p>" + "x" * size + "</p>") for n in range(8)]
     workshop = Workshop(cut_for(1000, 180), 1000, cpus=2)
@@ -209,7 +209,7 @@ def ran(tmp_path: Path, kind: str, size: int) -> tuple[int, str, str]:
     return result.returncode, result.stdout, result.stderr
 
 
-@pytest.mark.parametrize("size", [100_000, 500_000], ids=["in groups", "each a group"])
+@pytest.mark.parametrize("size", [600, 1200], ids=["in groups", "each a group"])
 def test_a_page_that_kills_its_worker_fails_alone(tmp_path: Path, size: int) -> None:
     """A worker process that dies costs the one page that killed it; the pool is rebuilt and the other seven come."""
     code, out, err = ran(tmp_path, "kill", size)
@@ -219,7 +219,7 @@ def test_a_page_that_kills_its_worker_fails_alone(tmp_path: Path, size: int) -> 
     assert lines["1"] == "its conversion killed the worker (out of memory?)"
 
 
-@pytest.mark.parametrize("size", [100_000, 500_000], ids=["in groups", "each a group"])
+@pytest.mark.parametrize("size", [600, 1200], ids=["in groups", "each a group"])
 def test_a_page_that_hangs_its_worker_fails_alone(tmp_path: Path, size: int) -> None:
     """A worker process that hangs is ended; its page fails with the time it was given and the other seven come."""
     code, out, err = ran(tmp_path, "hang", size)

@@ -69,7 +69,14 @@ class NotAllowed(RemoteError):
 
 
 class NotFound(RemoteError):
-    """404: missing, or not visible to this account (Confluence Cloud does not tell the two apart)."""
+    """404: missing, or not visible to this account (Confluence Cloud does not tell the two apart).
+
+    `by_service` is False when the answer was no JSON: then a proxy or another server may have said it, which proves nothing.
+    """
+
+    def __init__(self, message: str, status: int = 0, *, sent: bool = True, by_service: bool = True) -> None:
+        super().__init__(message, status, sent=sent)
+        self.by_service = by_service
 
 
 class Gone(RemoteError):

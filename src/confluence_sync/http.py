@@ -45,6 +45,14 @@ class Answer:
         except (ValueError, RecursionError) as error:  # the latter for arrays nested ten thousand deep
             raise BadAnswer(f"{_path(self.url)} answered {self.status} with {self._what()} instead of JSON", self.status) from error
 
+    @property
+    def is_json(self) -> bool:
+        try:
+            self.json()
+        except BadAnswer:
+            return False
+        return True
+
     def _what(self) -> str:
         start = self.body[:512].lstrip().lower()
         if start.startswith((b"<!doctype html", b"<html")):
@@ -158,7 +166,9 @@ class Link:
         if 300 <= answer.status < 400:
             target = urlsplit(answer.headers.get("location", "")).netloc
             return BadAnswer(f"{what}, a redirect to {target or 'nowhere'}, which is not followed; check the address", answer.status)
-        kinds: dict[int, type[RemoteError]] = {401: NotAllowed, 403: NotAllowed, 404: NotFound, 410: Gone}
+        if answer.status == 404:
+            return NotFound(message, 404, by_service=answer.is_json)
+        kinds: dict[int, type[RemoteError]] = {401: NotAllowed, 403: NotAllowed, 410: Gone}
         kind = kinds.get(answer.status, ServerFailed if answer.status >= 500 else Rejected)
         return kind(message, answer.status)
 

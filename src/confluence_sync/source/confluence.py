@@ -180,10 +180,9 @@ class Confluence:
         """404 means "not visible" only where the route could have shown the page; any other trouble means that nothing is known."""
         try:
             record = self.routes.one("one page", lambda route: route.record(page_id, bodies=False))
-        except NotFound:
-            return Presence.INVISIBLE
         except RemoteError as error:
-            return _unknown(page_id, error)
+            told = isinstance(error, NotFound) and error.by_service
+            return Presence.INVISIBLE if told else _unknown(page_id, error)
         return self._judged(record, scope)
 
     def _judged(self, record: Record, scope: Scope) -> Presence:

@@ -1,0 +1,234 @@
+"""What became of a page that a whole listing did not show: each kind of absence by its own proof, and doubt where there is none."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from confluence_sync.fetch import fetched
+from confluence_sync.mentions import with_names
+from confluence_sync.model import Page, PageRef, Presence, Scope
+from confluence_sync.simulator.faults import read_rules
+from confluence_sync.simulator.server import Simulator
+from confluence_sync.source.base import Failure
+from confluence_sync.source.confluence import Confluence
+from confluence_sync.source.connect import open_source
+from tests.conftest import HASTY, SettingsFor
+from tests.simulator_client import family, page
+
+SHAPES = ("gateway", "site", "dc")
+Asked = tuple[Confluence, Scope]
+
+
+@pytest.fixture
+def asked(simulator: Simulator, settings_for: SettingsFor) -> Iterator[Callable[..., Asked]]:
+    """Opens a source that has seen its space, with the scope of that space."""
+    made: list[Confluence] = []
+
+    def opening(shape: str = "gateway") -> Asked:
+        made.append(open_source(settings_for(simulator, shape), HASTY))
+        space = next(space for space in made[-1].spaces() if space.key == "OPS")
+        list(made[-1].listing(space, 250))
+        return made[-1], Scope(space)
+
+    yield opening
+    for source in made:
+        source.close()
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_each_absence_is_told_from_the_others(simulator: Simulator, asked: Callable[..., Asked], shape: str) -> None:
+    """Current, trashed, archived, moved, deleted and restricted pages, in one question."""
+    simulator.trash("2")
+    simulator.archive("3")
+    simulator.move_space("4", "KB")
+    simulator.delete("5")
+    simulator.restrict("6")
+    source, scope = asked(shape)
+    answers = source.presence(["1", "2", "3", "4", "5", "6"], scope)
+    assert answers == {
+        "1": Presence.CURRENT,
+        "2": Presence.TRASHED,
+        "3": Presence.ARCHIVED,
+        "4": Presence.MOVED,
+        "5": Presence.INVISIBLE,
+        "6": Presence.INVISIBLE,
+    }
+    assert [page_id for page_id, one in answers.items() if one.gone] == ["2", "3", "4", "5", "6"]
+
+
+def test_many_pages_cost_few_requests(settings_for: SettingsFor) -> None:
+    """What v2 shows of 300 pages costs two requests; only what it does not show is asked for alone."""
+    with Simulator(family(300)) as simulator:
+        source = open_source(settings_for(simulator), HASTY)
+        [space] = source.spaces()
+        simulator.delete("7")
+        simulator.forget_requests()
+        answers = source.presence([str(n) for n in range(1, 301)], Scope(space))
+        source.close()
+        assert answers["7"] is Presence.INVISIBLE
+        assert dict(simulator.requests) == {"GET /api/v2/pages": 2, "GET /api/v2/pages/{id}": 1}
+
+
+@pytest.mark.parametrize("fault", ["401", "403", "410", "500", "html200", "half-json", "reset", "redirect", "not-an-object"])
+@pytest.mark.parametrize("shape", SHAPES)
+def test_trouble_is_no_proof(simulator: Simulator, asked: Callable[..., Asked], shape: str, fault: str) -> None:
+    """A page that is deleted, while every question about it fails, is not known to be gone."""
+    source, scope = asked(shape)
+    simulator.delete("5")
+    simulator.faults.put(read_rules(f"(pages|content) -> {fault}"))
+    assert source.presence(["5"], scope) == {"5": Presence.UNKNOWN}
+    assert not Presence.UNKNOWN.gone
+
+
+def test_search_proves_nothing(simulator: Simulator, asked: Callable[..., Asked]) -> None:
+    """Where only search serves, a page it does not show may be late in its index: not known."""
+    simulator.faults.put(read_rules("api/v2 -> 410"))
+    source, scope = asked()
+    simulator.delete("5")
+    assert source.presence(["4", "5"], scope) == {"4": Presence.CURRENT, "5": Presence.UNKNOWN}
+
+
+def test_a_draft_is_not_judged(simulator: Simulator, asked: Callable[..., Asked]) -> None:
+    """A status that nobody foresaw is no proof of anything."""
+    source, scope = asked("dc")
+    simulator._replace("3", status="draft")
+    assert source.presence(["3"], scope) == {"3": Presence.UNKNOWN}
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_out_of_the_folder_is_told_by_its_own_ancestors(asked: Callable[..., Asked], shape: str) -> None:
+    """A page that is current but not below the folder of the scope has left it."""
+    source, scope = asked(shape)
+    below = replace(scope, folder_id="2")
+    assert source.presence(["4", "3"], below) == {"4": Presence.CURRENT, "3": Presence.OUT_OF_SCOPE}
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_out_of_the_labels_is_told_by_its_own_labels(asked: Callable[..., Asked], shape: str) -> None:
+    """A page that carries none of the labels of the scope any more has left it."""
+    source, scope = asked(shape)
+    labelled = replace(scope, labels=("even",))
+    assert source.presence(["4", "3"], labelled) == {"4": Presence.CURRENT, "3": Presence.OUT_OF_SCOPE}
+
+
+def test_ancestors_that_cannot_be_asked_for_are_no_proof(simulator: Simulator, asked: Callable[..., Asked]) -> None:
+    """Trouble with the question about the folder leaves the page where it is."""
+    source, scope = asked()
+    simulator.faults.put(read_rules("ancestors -> 500"))
+    assert source.presence(["3"], replace(scope, folder_id="2")) == {"3": Presence.UNKNOWN}
+
+
+def test_labels_that_cannot_be_asked_for_are_no_proof(simulator: Simulator, asked: Callable[..., Asked]) -> None:
+    """Without a right to labels no page is said to have lost one."""
+    source, scope = asked()
+    simulator.faults.put(read_rules("content/search -> 403; labels -> 403"))
+    assert source.presence(["3"], replace(scope, labels=("even",))) == {"3": Presence.CURRENT}
+
+
+# reading ahead, and names
+
+
+class Counting:
+    """A source that counts how many reads are begun and not yet used."""
+
+    def __init__(self) -> None:
+        self.begun = 0
+
+    def pages(self, refs: list[PageRef], space: object) -> list[Page | Failure]:
+        self.begun += 1
+        return [Failure(ref.id, ref.title, "not read") for ref in refs]
+
+
+def refs(number: int) -> list[PageRef]:
+    return [PageRef(str(number), 1, "t")]
+
+
+def test_reading_stays_a_little_ahead() -> None:
+    """Bodies come in order, and no more than twice the requests allowed are begun before somebody uses them."""
+    source: Any = Counting()
+    batches = fetched(source, source, (refs(n) for n in range(100)), 3)
+    first = next(batches)
+    assert [one.page_id for one in first if isinstance(one, Failure)] == ["0"]
+    assert source.begun <= 4
+    assert [one.page_id for batch in batches for one in batch if isinstance(one, Failure)] == [str(n) for n in range(1, 100)]
+
+
+def test_a_reader_that_stops_stops_the_reading() -> None:
+    """When nobody uses what comes, no further batch is begun."""
+    source: Any = Counting()
+    batches = fetched(source, source, (refs(n) for n in range(100)), 3)
+    next(batches)
+    batches.close()  # type: ignore[attr-defined]  # a generator
+    assert source.begun <= 4
+
+
+class Names:
+    """A source and a state in one, which know some names."""
+
+    id = "cloud:x"
+
+    def __init__(self) -> None:
+        self.asked: list[list[str]] = []
+        self.noted: dict[str, str] = {}
+
+    def names(self, user_ids: list[str]) -> dict[str, str]:
+        self.asked.append(list(user_ids))
+        return {user: ("" if user == "nameless" else f"Name of {user}") for user in user_ids}
+
+    def note_names(self, source: str, names: dict[str, str]) -> None:
+        self.noted |= names
+
+
+def mentioning(*users: str) -> Page:
+    body = "".join(f'<ac:link><ri:user ri:account-id="{user}"/></ac:link>' for user in users)
+    return Page(PageRef("1", 1, "t"), "cloud:x", "OPS", "Ops", "s", "u", body)
+
+
+def test_names_of_mentioned_users_are_asked_once() -> None:
+    """Each user is looked up once and remembered; who has no name and who is known is not asked for again in the same run."""
+    known: Any = Names()
+    users = {"ada": "Ada"}
+    batches: list[list[Page | Failure]] = [
+        [mentioning("ada", "bob"), Failure("2", "t", "why")],
+        [mentioning("bob", "carl")],
+        [mentioning("ada")],
+    ]
+    assert list(with_names(batches, known, known, users)) == batches
+    assert known.asked == [["bob"], ["carl"]]
+    assert users == {"ada": "Ada", "bob": "Name of bob", "carl": "Name of carl"}
+    assert known.noted == {"bob": "Name of bob", "carl": "Name of carl"}
+
+
+def test_an_empty_name_is_no_name() -> None:
+    """A user whose name may not be seen stays an id."""
+    known: Any = Names()
+    users: dict[str, str] = {}
+    list(with_names([[mentioning("nameless")]], known, known, users))
+    assert users == known.noted == {}
+
+
+def test_hundreds_of_names_are_asked_in_parts() -> None:
+    """At most 250 users a request."""
+    known: Any = Names()
+    list(with_names([[mentioning(*(f"u{n}" for n in range(600)))]], known, known, {}))
+    assert [len(some) for some in known.asked] == [250, 250, 100]
+
+
+def test_mentions_read_as_names(settings_for: SettingsFor) -> None:
+    """A mentioned user reads as @Name in what is stored, looked up through Confluence."""
+    from confluence_sync.plan import Wanted
+    from confluence_sync.run import Means
+    from confluence_sync.stores.memory import MemoryBackend
+    from confluence_sync.sync import run
+
+    body = {"storage": {"value": '<p>Ask <ac:link><ri:user ri:account-id="712020:abc"/></ac:link>.</p>'}}
+    backend = MemoryBackend()
+    with Simulator([page(1, body=body)]) as simulator:
+        run(settings_for(simulator), Wanted(), Means(patience=HASTY, backend=backend))
+    [hit] = backend.open("confluence").query("Ask", 5)
+    assert "@Person" in hit.text
+    assert "712020" not in hit.text
