@@ -48,6 +48,8 @@ def whole(parent: JsonObject, key: str, where: str) -> int:
     value = parent.get(key)
     if isinstance(value, bool) or not isinstance(value, int):
         raise BadAnswer(f"{where}.{key} must be a whole number, but is {_kind(value)}")
+    if not -(2**63) <= value < 2**63:
+        raise BadAnswer(f"{where}.{key} must be a whole number of 64 bits, but has {value.bit_length()}")
     return value
 
 
