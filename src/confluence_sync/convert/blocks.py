@@ -23,10 +23,8 @@ def container(walk: Walk, element: etree._Element) -> None:
     if len(element):
         walk.flow(element)
         walk.flush()
-    elif element.text:
-        block = escape.paragraph(escape.text(element.text))
-        if block:
-            walk.blocks.append(block)
+    else:
+        walk.blocks.extend(escape.paragraphs(element.text))
 
 
 def heading(level: int) -> Handler:

@@ -48,6 +48,12 @@ def paragraph(inline: str) -> str:
     return line_start(words).replace(SPACE, " ")
 
 
+def paragraphs(raw: str | None) -> list[str]:
+    """A text node that stands alone, as a paragraph; none for white space."""
+    block = paragraph(text(raw)) if raw else ""
+    return [block] if block else []
+
+
 def one_line(inline: str) -> str:
     """The same on one line, for headings and labels."""
     return " ".join(inline.replace(LINE, " ").split()).replace(SPACE, " ")

@@ -63,11 +63,9 @@ def _row(walk: Walk, cells: list[etree._Element], hanging: dict[int, tuple[int, 
         if cell.tag == "th" and not plain and text and not text.startswith("**") and "<br>" not in text:
             text = f"**{text}**"
         down, across = _span(cell, "rowspan"), min(_span(cell, "colspan"), MAX_COLUMNS)
-        for column in range(len(row), len(row) + across):
-            shown = text if column == len(row) else ""
-            if down > 1:
-                hanging[column] = (down - 1, shown)
-        row.extend([text] + [""] * (across - 1))
+        for column in range(len(row), len(row) + across if down > 1 else 0):
+            hanging[column] = (down - 1, text if column == len(row) else "")
+        row.extend([text, *[""] * (across - 1)])
     fill(row, hanging)
     return row
 
@@ -82,14 +80,17 @@ def fill(row: list[str], hanging: dict[int, tuple[int, str]]) -> None:
 
 
 def _span(cell: etree._Element, name: str) -> int:
-    value = cell.get(name, "1").strip()
+    value = cell.get(name, "1")
+    if value == "1":
+        return 1
+    value = value.strip()
     return max(1, min(int(value), MAX_SPAN)) if value.isdecimal() and len(value) < 9 else 1
 
 
 def cell_text(walk: Walk, cell: etree._Element) -> str:
     """A cell's blocks on one line, <br> between them: the only sign that Markdown tables have for a second line."""
-    lines = "\n".join(walk.collected(cell)).replace("|", "\\|").split("\n")
-    return "<br>".join(line.rstrip() for line in lines if line.strip())
+    text = "\n".join(walk.collected(cell)).replace("|", "\\|")
+    return "<br>".join(line.rstrip() for line in text.split("\n") if line.strip()) if "\n" in text else text
 
 
 def drawn(rows: list[list[str]], header: bool) -> str:

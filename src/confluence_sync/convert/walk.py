@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping
+from functools import partial
 
 from lxml import etree
 
@@ -60,10 +61,11 @@ class Walk:
 
     def flush(self) -> None:
         """Ends the paragraph in the making, also that of every inline element still open around it."""
-        if not self.parts and len(self.levels) == 1:
+        levels = self.levels
+        if len(levels) == 1 and not self.parts:
             return
-        block = escape.paragraph("".join(["".join(parts) for parts in self.levels]))
-        for parts in self.levels:
+        block = escape.paragraph("".join(self.parts if len(levels) == 1 else ["".join(parts) for parts in levels]))
+        for parts in levels:
             parts.clear()
         if block:
             self.blocks.append(block)
@@ -95,8 +97,13 @@ class Walk:
         return inner
 
     def collected(self, element: etree._Element) -> list[str]:
-        """The blocks inside an element, apart from those of the page."""
-        return self.apart(lambda: self.flow(element))
+        """The blocks inside an element, apart from those of the page. Plain text, alone or in one <p>, needs no walk."""
+        if len(element) == 0:
+            return escape.paragraphs(element.text)
+        only = element[0]
+        if len(element) == 1 and only.tag == "p" and len(only) == 0 and not (element.text or only.tail):
+            return escape.paragraphs(only.text)
+        return self.apart(partial(self.flow, element))
 
     def lost(self, name: str) -> None:
         """Counts something that could not be converted fully."""
