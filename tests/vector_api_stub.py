@@ -35,6 +35,10 @@ class StubApi:
     requests: list[tuple[str, str]] = field(default_factory=list)
     url: str = ""
 
+    def raw(self, method: str, path: str, body: bytes, kind: str) -> tuple[int, object] | None:
+        """The answer to a request whose body is no JSON; None for every other one."""
+        return None
+
     def answer(self, method: str, path: str, query: dict[str, str], body: Json) -> tuple[int, object]:
         if path == "/openapi.json":
             routes = OLDEST if self.legacy else ALL
@@ -130,7 +134,8 @@ def _handler(api: StubApi) -> type[BaseHTTPRequestHandler]:
             raw = self.rfile.read(int(self.headers.get("content-length") or 0))
             parts = urlsplit(self.path)
             api.requests.append((self.command, parts.path))
-            status, value = self.checked(parts.path, dict(parse_qsl(parts.query)), json.loads(raw or b"{}"))
+            special = api.raw(self.command, parts.path, raw, self.headers.get("content-type") or "")
+            status, value = special or self.checked(parts.path, dict(parse_qsl(parts.query)), json.loads(raw or b"{}"))
             body = value.encode() if isinstance(value, str) else json.dumps(value).encode()
             self.send_response(status)
             self.send_header("content-length", str(len(body)))

@@ -1,0 +1,133 @@
+"""The order of effects without which real servers lose or mix up chunks, and what is done about lost answers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from confluence_sync.config import Settings
+from confluence_sync.errors import Rejected, SettingsError
+from confluence_sync.http import Patience
+from confluence_sync.stores import remote
+from confluence_sync.stores.vector_stores import VectorStoresBackend, open_backend
+from tests.store_contract import DISK, LOGIN, SAMPLE, chunk
+from tests.vector_api_stub import stub_api
+from tests.vector_stores_stub import StubStores
+
+
+@pytest.fixture(autouse=True)
+def no_patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(remote, "PATIENCE", Patience(tries=2, first_wait=0.001, timeout=10))
+
+
+@pytest.fixture
+def api() -> Iterator[StubStores]:
+    with stub_api(StubStores) as running:
+        assert isinstance(running, StubStores)
+        yield running
+
+
+@pytest.fixture
+def backend(api: StubStores, tmp_path: Path) -> Iterator[VectorStoresBackend]:
+    opened = open_backend(Settings(llama_base_url=api.url, state_dir=tmp_path, vector_db_provider="faiss"))
+    yield opened
+    opened.close()
+
+
+def counted(api: StubStores) -> list[str]:
+    """The texts of our chunks, without sentinels."""
+    return sorted(str(attributes["conf_id"]) for _, _, attributes in api.chunks if "sentinel" not in str(attributes["conf_id"]))
+
+
+def test_the_newest_entry_is_never_deleted(api: StubStores, backend: VectorStoresBackend) -> None:
+    """faiss mixes up later writes when its newest entry goes, so a sentinel is written before a delete that would hit it."""
+    store = backend.open("c")
+    store.write([DISK, LOGIN])
+    store.delete([LOGIN.id])
+    before = api.order[: api.order.index(f"delete {LOGIN.id}")]
+    assert before[-1].startswith(("write sentinel-", "delete sentinel-"))
+    assert [done for done in before if done.startswith("write")][-1].startswith("write sentinel-")
+
+
+def test_a_delete_of_an_older_entry_needs_no_sentinel(api: StubStores, backend: VectorStoresBackend) -> None:
+    """What was written in between protects the index already."""
+    store = backend.open("c")
+    store.write([DISK])
+    store.write([LOGIN])
+    sentinels = sum("write sentinel" in done for done in api.order)
+    store.delete([DISK.id])
+    assert sum("write sentinel" in done for done in api.order) == sentinels
+
+
+def test_sentinels_do_not_pile_up(api: StubStores, backend: VectorStoresBackend) -> None:
+    """However many deletes there were, one sentinel is left, and it is counted, listed and found by nobody."""
+    store = backend.open("c")
+    for number in range(4):
+        one = chunk(str(number), f"text {number}")
+        store.write([one])
+        store.delete([one.id])
+    assert sum("sentinel" in str(attributes["conf_id"]) for _, _, attributes in api.chunks) == 1
+    assert store.identity().count == 0
+    assert list(store.ids()) == []
+    assert store.query("sentinel text", 5) == []
+
+
+def test_an_answer_that_was_lost_leaves_no_copy(api: StubStores, backend: VectorStoresBackend) -> None:
+    """The server kept the chunk, lost the file's name and answered 500: it is cleared up, and the chunk is there once."""
+    store = backend.open("c")
+    api.lose = 1
+    store.write(SAMPLE)
+    assert counted(api) == sorted(one.id for one in SAMPLE)
+
+
+def test_a_run_killed_during_an_attach_leaves_no_copy(api: StubStores, backend: VectorStoresBackend, tmp_path: Path) -> None:
+    """The next process knows from the ledger which file was in doubt."""
+    store = backend.open("c")
+    store.write([LOGIN])
+    api.lose = 2
+    with pytest.raises(Exception, match="500"):
+        store.write([DISK])
+    again = open_backend(Settings(llama_base_url=api.url, state_dir=tmp_path, vector_db_provider="faiss"))
+    again.open("c").write([DISK])
+    again.close()
+    assert counted(api) == sorted([DISK.id, LOGIN.id])
+
+
+def test_a_lost_ledger_is_read_from_the_server_once(api: StubStores, backend: VectorStoresBackend, tmp_path: Path) -> None:
+    """Without STATE_DIR nothing is written twice and deletes find their files; the list is asked for once a run."""
+    backend.open("c").write(SAMPLE)
+    fresh = open_backend(Settings(llama_base_url=api.url, state_dir=tmp_path / "other", vector_db_provider="faiss"))
+    store = fresh.open("c")
+    api.requests.clear()
+    store.write(SAMPLE)
+    store.delete([DISK.id])
+    fresh.close()
+    assert counted(api) == sorted(one.id for one in SAMPLE if one is not DISK)
+    assert sum(method == "GET" and path.endswith("/files") for method, path in api.requests) == 1
+
+
+def test_a_file_the_server_cannot_take_is_named_and_the_rest_goes_in(api: StubStores, backend: VectorStoresBackend) -> None:
+    """`failed` comes under status 200; the chunk is named, and nothing of it stays."""
+    api.poison = "cookie"
+    with pytest.raises(Rejected, match="cannot be read") as refused:
+        backend.open("c").write(SAMPLE)
+    assert refused.value.chunk_ids == (LOGIN.id,)
+    assert counted(api) == sorted(one.id for one in SAMPLE if one is not LOGIN)
+
+
+def test_stores_of_others_with_the_same_name_are_left_alone(api: StubStores, backend: VectorStoresBackend) -> None:
+    """Names are not unique there; only a store with our mark is taken for ours."""
+    api.stores["vs_theirs"] = {"id": "vs_theirs", "name": "c", "metadata": {}}
+    api.attached["vs_theirs"] = {}
+    store = backend.open("c")
+    store.write([DISK])
+    assert store.identity().id != "vs_theirs"
+    assert {where for where, _, _ in api.chunks} == {store.identity().id}
+
+
+def test_chunks_that_would_be_cut_are_refused_early(api: StubStores, tmp_path: Path) -> None:
+    """CHUNK_TOKENS above what a file may hold is exit 2."""
+    with pytest.raises(SettingsError, match="CHUNK_TOKENS=4000"):
+        open_backend(Settings(llama_base_url=api.url, state_dir=tmp_path, chunk_tokens=4000))
