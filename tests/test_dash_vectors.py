@@ -1,0 +1,80 @@
+"""Vectors are asked for once a text, kept over runs, and thrown away when the model behind its name changed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from confluence_sync.config import Settings
+from confluence_sync.errors import BadAnswer
+from confluence_sync.stores.dash_vectors import Embeddings, VectorCache
+from confluence_sync.stores.remote import link_to
+from tests.vector_api_stub import Json, StubApi, stub_api
+
+
+@dataclass
+class Embedder(StubApi):
+    """The vector of a text is its length and `turn`; `short` leaves the last one out."""
+
+    turn: float = 0.5
+    short: bool = False
+    embedded: int = 0
+
+    def answer(self, method: str, path: str, query: dict[str, str], body: Json) -> tuple[int, object]:
+        texts = body["input"]
+        assert isinstance(texts, list)
+        self.embedded += len(texts)
+        vectors = [{"embedding": [len(text) / 100, self.turn]} for text in texts]
+        return 200, {"data": vectors[:-1] if self.short else vectors}
+
+
+@pytest.fixture
+def api() -> Iterator[Embedder]:
+    with stub_api(Embedder) as running:
+        assert isinstance(running, Embedder)
+        yield running
+
+
+def asked(api: Embedder, folder: Path, *texts: str) -> list[list[float]]:
+    """The vectors that one run gets, with a connection and a cache of its own."""
+    link, cache = link_to(api.url, Settings()), VectorCache(folder / "vectors.db")
+    try:
+        return Embeddings(link, "/v1/embeddings", "m", cache).vectors(texts)
+    finally:
+        link.close()
+        cache.close()
+
+
+def test_a_text_is_embedded_once(api: Embedder, tmp_path: Path) -> None:
+    """A second run asks for the canary and for what is new; vectors come in the order of the texts."""
+    first = asked(api, tmp_path, "one", "three", "one")
+    assert first == [pytest.approx([0.03, 0.5]), pytest.approx([0.05, 0.5]), pytest.approx([0.03, 0.5])]
+    assert api.embedded == 1 + 2
+    second = asked(api, tmp_path, "three", "fourteen", "one")
+    assert second == [pytest.approx([0.05, 0.5]), pytest.approx([0.08, 0.5]), pytest.approx([0.03, 0.5])]
+    assert api.embedded == 3 + 1 + 1
+
+
+def test_a_swapped_model_makes_kept_vectors_worthless(api: Embedder, tmp_path: Path) -> None:
+    """The canary's vector differs, so everything is asked for again."""
+    asked(api, tmp_path, "one", "three")
+    api.turn = 0.9
+    assert asked(api, tmp_path, "one") == [pytest.approx([0.03, 0.9])]
+
+
+def test_a_lost_cache_costs_one_more_embedding(api: Embedder, tmp_path: Path) -> None:
+    """Without its file every text is asked for again, and nothing else changes."""
+    before = asked(api, tmp_path, "one")
+    (tmp_path / "vectors.db").unlink()
+    assert asked(api, tmp_path, "one") == before
+
+
+def test_missing_vectors_are_told(api: Embedder, tmp_path: Path) -> None:
+    """An answer with fewer vectors than texts is refused, as they could not be told apart."""
+    api.short = True
+    with pytest.raises(BadAnswer, match="0 vectors for 1 texts"):
+        asked(api, tmp_path, "one")
+    assert api.embedded == 1
