@@ -15,6 +15,7 @@ import uvicorn
 from starlette.applications import Starlette
 
 from confluence_sync.config import Settings
+from confluence_sync.embed import Embedder
 from confluence_sync.model import Chunk
 from confluence_sync.service.app import create_app
 from confluence_sync.service.syncing import SyncNow
@@ -42,9 +43,9 @@ def serve_app(app: Starlette) -> Iterator[str]:
 
 
 @contextmanager
-def serve_vector_api(folder: Path, **settings: object) -> Iterator[str]:
+def serve_vector_api(folder: Path, embedder: Embedder | None = None, **settings: object) -> Iterator[str]:
     """The reference Vector API over a fresh store in `folder`; its base address."""
-    backend = SqliteBackend(folder / "store.db")
+    backend = SqliteBackend(folder / "store.db", embedder)
     with serve_app(create_app(Settings(state_dir=folder, **settings), backend)) as base:  # type: ignore[arg-type]  # a test's own settings
         yield base
     backend.close()

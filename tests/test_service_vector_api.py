@@ -10,6 +10,7 @@ import pytest
 
 from confluence_sync.settings_kinds import Secret
 from tests.service_fixture import serve_vector_api
+from tests.word_embedder import WordEmbedder
 
 BASE = "/v1/vector_io"
 PRINTER = {
@@ -302,6 +303,26 @@ def test_a_key_is_asked_for(tmp_path: Path) -> None:
         assert client.get(f"{BASE}/collections", headers={"Authorization": "Bearer s3cret"}).status_code == 200
         assert client.get(f"{BASE}/collections", headers={"api-key": "s3cret"}).status_code == 200
         assert "s3cret" not in client.get(f"{BASE}/collections", headers={"api-key": "s3cret2"}).text
+
+
+def test_a_server_with_a_model(tmp_path: Path) -> None:
+    """With an embedder the server names its model, embeds only text that changed, takes vectors as queries and refuses other models."""
+    embedder = WordEmbedder()
+    with serve_vector_api(tmp_path, embedder) as base, httpx.Client(base_url=base + BASE) as client:
+        assert httpx.get(base + "/health").json()["embedding_model"] == "words"
+        made = client.post("/collections", json={"collection_id": "c"}).json()
+        assert (made["embedding_model_id"], made["dimension"]) == ("words", 64)
+        refused(client.post("/collections", json={"collection_id": "d", "dimension": 3}), 422, "validation", "64")
+        refused(client.post("/collections", json={"collection_id": "c", "embedding_model_id": "other"}), 409, "conflict", "other", "words")
+        client.post("/documents", json={"collection_id": "c", "documents": [PRINTER, JOURNAL]})
+        embedder.seen.clear()
+        client.post("/documents", json={"collection_id": "c", "documents": [{**PRINTER, "metadata": {}}, JOURNAL]})
+        assert embedder.seen == []
+        vector = [float(x) for x in embedder.embed(["journal fills disk"])[0]]
+        found = client.post("/query", json={"collection_id": "c", "query": vector, "top_k": 1}).json()
+        assert ids(found) == ["p-2"]
+        assert 0 < found["results"][0]["score"] <= 1
+        refused(client.post("/query", json={"collection_id": "c", "query": [1.0, 2.0]}), 422, "validation", "64")
 
 
 def test_documents_outlive_the_server(tmp_path: Path) -> None:

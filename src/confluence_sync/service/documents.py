@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
-from confluence_sync.model import Chunk, Metadata, MetadataValue, Scalar, batched, plain_text
+from confluence_sync.model import Chunk, Filter, Hit, Metadata, MetadataValue, Scalar, batched, plain_text
 from confluence_sync.service.filters import Conditions, holds, narrowed
+from confluence_sync.service.problems import invalid
 from confluence_sync.stores.sqlite import SqliteStore
 
 Sent = Mapping[str, Scalar | list[Scalar]]
+Vector = tuple[float, ...]
 WRITTEN_AT = "confluence_sync:written_at"  # kept beside what was sent, never given back
 AT_ONCE = 500
 
@@ -100,17 +103,34 @@ class Documents:
             self.store.delete(found)
         return len(found)
 
-    def search(self, query: str, top_k: int, wanted: Conditions, threshold: float = 0.0) -> list[Found]:
-        """The best documents for a text. What the store cannot filter is filtered here, asking it for more until there are enough."""
+    def search(self, query: str | Vector, top_k: int, wanted: Conditions, threshold: float = 0.0) -> list[Found]:
+        """The best documents for a text or a vector. What the store cannot filter is filtered here, asking for more until there are enough.
+
+        Raises a Problem (422) for a vector that this collection's own cannot be compared with.
+        """
+        hits_for = self._by_vector(query) if isinstance(query, tuple) else partial(self.store.query, query)
         asked = top_k
         while True:
-            hits = self.store.query(query, asked, narrowed(wanted))
+            hits = hits_for(asked, narrowed(wanted))
             held = {one.document_id: one for one in self.by_id([hit.chunk_id for hit in hits])}
-            found = [Found(hit.score, held[hit.chunk_id]) for hit in hits if hit.chunk_id in held]
+            found = [Found(min(1.0, max(0.0, hit.score)), held[hit.chunk_id]) for hit in hits if hit.chunk_id in held]
             fitting = [one for one in found if holds(wanted, one.document.metadata)]
             if len(fitting) >= top_k or len(hits) < asked:
                 return [one for one in fitting[:top_k] if one.score >= threshold]
             asked *= 8
+
+    def _by_vector(self, query: Vector) -> Callable[[int, Filter], list[Hit]]:
+        facts = self.store.facts
+        if facts is None:
+            raise invalid(
+                "query is a vector, but this collection keeps none (it is a keyword search); send the question itself", field="query"
+            )
+        if len(query) != facts.dimension or not any(query):
+            raise invalid(f"query has {len(query)} numbers; the model {facts.model} makes {facts.dimension}, not all 0", field="query")
+        import numpy as np
+
+        vector = np.asarray(query, dtype=np.float32)
+        return partial(self.store.nearest, vector / np.linalg.norm(vector))
 
     def _rows(self, condition: str, values: Sequence[str]) -> list[tuple[str, str, str]]:
         return (

@@ -114,12 +114,12 @@ class VectorApi:
         """Tolerant of three older spellings: k, vector_db_id and params.top_k."""
         started = time.perf_counter()
         body = {**call.body, "collection_id": call.body.get("collection_id", call.body.get("vector_db_id"))}
-        query, wanted, include = fields.query_text(body), conditions(object_field(body, "filter")), fields.include(body, "text,metadata")
+        query, wanted, include = fields.query(body), conditions(object_field(body, "filter")), fields.include(body, "text,metadata")
         documents = self.shelf.documents(fields.collection_id(body))
         found = documents.search(query, fields.top_k(body), wanted, fields.threshold(body))
         results = [{"document_id": f.document.document_id, "score": f.score, **fields.shown_parts(f.document, include)} for f in found]
         took = round((time.perf_counter() - started) * 1000, 1)
-        return Reply({"collection_id": body["collection_id"], "query": query, "results": results, "took_ms": took})
+        return Reply({"collection_id": body["collection_id"], "query": body["query"], "results": results, "took_ms": took})
 
     def routes(self) -> list[HttpRoute]:
         table = (

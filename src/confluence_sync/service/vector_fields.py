@@ -79,11 +79,10 @@ def _usable_id(document_id: str) -> bool:
         return False
 
 
-def query_text(body: JsonObject) -> str:
-    query = body.get("query")
-    if isinstance(query, list):
-        raise invalid("query is a vector, but this server searches by text; send the question itself", field="query")
-    return text_field(body, "query", most=20_000)
+def query(body: JsonObject) -> str | tuple[float, ...]:
+    """The question, or its vector."""
+    given = body.get("query")
+    return vector(given, "query") if isinstance(given, list) else text_field(body, "query", most=20_000)
 
 
 def top_k(body: JsonObject) -> int:

@@ -117,6 +117,11 @@ class SqliteStore:
                 return self._hits(connection, [(number, scaled(score)) for number, score in found])
             return self._hits(connection, fuse(found, self._by_meaning(connection, vector, reach(top_k), where))[:top_k])
 
+    def nearest(self, vector: Matrix, top_k: int, where: Filter = EVERYTHING) -> list[Hit]:
+        """Hits by meaning alone, for a vector of length 1 made by this collection's own model; none where it keeps no vectors."""
+        with self.connections.reading() as connection:
+            return self._hits(connection, self._by_meaning(connection, vector, top_k, where))
+
     def _by_meaning(self, connection: sqlite3.Connection, vector: Matrix, limit: int, where: Filter) -> Scored:
         if not self._vectors:
             return []
