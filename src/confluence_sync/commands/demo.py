@@ -21,7 +21,7 @@ from confluence_sync.report import Report
 from confluence_sync.run import Means
 from confluence_sync.settings_files import read_settings
 
-QUESTIONS = ("disk full on /var", "customers are logged out again and again")
+QUESTIONS = ("disk full on /var", "kubelet does not start after swap was switched on")
 SIGNS = {
     Kind.CREATE: "+ new     ",
     Kind.UPDATE: "~ changed ",

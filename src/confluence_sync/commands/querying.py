@@ -53,5 +53,6 @@ def as_text(hit: Hit) -> str:
     m = hit.metadata
     head = f"{hit.score:.2f}  {m.title}{' > ' + m.heading_path if m.heading_path else ''}" if m else f"{hit.score:.2f}"
     about = f"\n      {m.url}  (changed {m.last_modified[:10]})" if m else ""
-    excerpt = " ".join(hit.text.split())[:240]
+    _, _, body = hit.text.partition("\n\n")  # the context line says what the head says
+    excerpt = " ".join((body or hit.text).split())[:240]
     return shown(f"{head}{about}\n      {excerpt}")
