@@ -104,7 +104,7 @@ def _tokens(kind: str, pattern: re.Pattern[str], form: str, chunks: Sequence[Chu
 
 
 def cross_language(folder: Path, pages: Sequence[Page]) -> list[Question]:
-    """Titles that the other half of a pair (ID.md or ID.mdx, with a title in front or as first heading) has in another script than the page."""
+    """Titles that the other half of a pair (ID.md or ID.mdx, title in front or as first heading) has in another script than the page."""
     known = {page.ref.id: page for page in pages}
     found = {}
     for file in sorted(folder.rglob("*.md*")):

@@ -3,7 +3,8 @@
 python -m benchmarks.stores KIND [ADDRESS] [--chunks 100000] [--windows 3]      KIND: sqlite, pgvector, milvus
 
 Texts and vectors are synthetic (embedding 300,000 windows would take hours): a chunk is 300 words drawn as words are in a
-language, its vector lies near those of its topic, so that there is something to find. Ratios and CPU seconds count; wall times are those of a busy machine.
+language, its vector lies near those of its topic, so that there is something to find. Ratios and CPU seconds count;
+wall times are those of a busy machine.
 """
 
 from __future__ import annotations
@@ -68,8 +69,8 @@ def chunks(first: int, last: int, version: int = 1) -> Iterator[Chunk]:
         text = f"topic {page % 100} chunk {number} version {version}\n\n{words}"
         labels = ("rare",) if page % 25 == 0 else ("usual",)
         metadata = Metadata(
-            "bench", "BENCH", str(page), f"Page {page}", f"https://wiki.example.org/{page}", "Heading", labels, version, "2026-01-01T00:00:00Z",
-            number % A_PAGE, A_PAGE, digest(text), 900, "r", f"f{version}",
+            "bench", "BENCH", str(page), f"Page {page}", f"https://wiki.example.org/{page}", "Heading", labels, version,
+            "2026-01-01T00:00:00Z", number % A_PAGE, A_PAGE, digest(text), 900, "r", f"f{version}",
         )  # fmt: skip
         yield Chunk(digest("bench", text), text, metadata)
 

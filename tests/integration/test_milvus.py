@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -148,6 +150,18 @@ def test_nobody_listening_is_a_failure_that_may_pass() -> None:
     """A server that is down is not a wrong setting."""
     with pytest.raises(ServerFailed, match=r"127\.0\.0\.1:1"):
         MilvusBackend("http://127.0.0.1:1", WordEmbedder()).open("c")
+
+
+def test_a_file_is_open_in_one_program_at_a_time(connect: Connect, tmp_path: Path) -> None:
+    """A second process is told that the file is in use; after close() it is free, even while this process lives."""
+    backend = connect()
+    backend.open("c").write([DISK])
+    again = [sys.executable, "-W", "ignore", "-m", "tests.integration.kill_child", "milvus", str(tmp_path / "milvus.db"), "once"]
+    root = Path(__file__).parents[2]
+    refused = subprocess.run(again, capture_output=True, text=True, cwd=root, timeout=60)
+    assert "is open in another program" in refused.stderr
+    backend.close()
+    assert subprocess.run(again, capture_output=True, text=True, cwd=root, timeout=60).stdout == "ready\n"
 
 
 def test_settings_say_where(tmp_path: Path) -> None:

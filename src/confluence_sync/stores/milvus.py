@@ -34,6 +34,7 @@ from confluence_sync.stores.milvus_layout import (
     make,
     milvus_name,
     of_chunks,
+    release,
     rows,
     said_plainly,
     tags,
@@ -211,6 +212,7 @@ class MilvusBackend:
         if self._client:
             self._client.close()
             self._client = None
+            release(self.where)
         if self.embedder:
             self.embedder.close()
 

@@ -182,6 +182,14 @@ def _cut(text: str) -> str:
     return text.encode("utf-8", "replace")[:MOST_TEXT].decode("utf-8", "ignore")
 
 
+def release(where: str) -> None:
+    """Lets go of a Lite file, which Milvus Lite would keep locked until this process ends."""
+    if "://" not in where:
+        from milvus_lite.server_manager import server_manager_instance
+
+        server_manager_instance.release_server(where)
+
+
 @contextmanager
 def said_plainly(where: str) -> Iterator[None]:
     """Turns what pymilvus raises inside into our failures."""
@@ -198,7 +206,7 @@ def _translated(error: Exception, where: str) -> ConfluenceSyncError:
     low = said.lower()
     if "auth" in low or "permission" in low or "unauthenticated" in low:
         return SettingsError(f"Milvus at {where} does not let us in ({said}); check VECTOR_API_KEY (token, or user:password)")
-    if "opened by another" in low or "lock" in low:
+    if "open local milvus failed" in low or "lock" in low:
         return ServerFailed(f"{where} is open in another program, and Milvus Lite allows one ({said}); let it end, or run a Milvus server")
     if "not found" in low or "not exist" in low:
         return NotFound(f"Milvus at {where}: the collection was dropped while it was in use ({said}); open it again")
