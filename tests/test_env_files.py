@@ -135,6 +135,12 @@ def test_help_names_every_setting_within_its_width():
             assert {setting.env, *setting.aliases} <= set(words), setting.env
 
 
+def test_command_needs_no_readme(tmp_path):
+    """Without a README the two example files are written all the same."""
+    assert config_text.main(tmp_path) == 1
+    assert sorted(file.name for file in tmp_path.iterdir() if file.is_file()) == [".env.example", ".env.secrets.example"]
+
+
 def test_command_rewrites_what_is_stale_and_says_so(tmp_path, capsys):
     """The generator exits 1 and names each file it had to rewrite; a second time it has nothing to do."""
     (tmp_path / "README.md").write_text(f"{config_text.TABLE_BEGINS}\n{config_text.TABLE_ENDS}\n", encoding="utf-8")

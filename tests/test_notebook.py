@@ -11,8 +11,11 @@ from pathlib import Path
 import pytest
 
 from confluence_sync.config import Settings
+from confluence_sync.listing import Wanted
 from confluence_sync.model import Hit
-from confluence_sync.notebook import bars, histogram, hits, open_place
+from confluence_sync.notebook import bars, histogram, hits, open_place, report_page, search
+from confluence_sync.run import Means
+from confluence_sync.sync import run
 
 ROOT = Path(__file__).parent.parent
 NOTEBOOK = json.loads((ROOT / "ingest_conf.ipynb").read_text(encoding="utf-8"))
@@ -110,3 +113,14 @@ def test_histogram_counts_every_value():
 def test_foreign_hits_are_left_out():
     """A hit without our metadata has no title to show; an empty answer says so."""
     assert hits([Hit("x", 1.0, "text", None)]).html == "<p>nothing found</p>"
+
+
+def test_what_was_synced_is_found_with_its_link(tmp_path):
+    """After a run of the place's settings a question gives hits that are shown as links, and the run is shown as a framed page."""
+    place = open_place({}, tmp_path)
+    report = run(place.settings, Wanted(limit=40), Means())
+    found = hits(search(place.settings, "disk full on /var", 3))
+    place.close()
+    assert '<a href="http' in found._repr_html_()
+    assert "Disk full on /var" in found.html
+    assert report_page(report).html.startswith("<iframe srcdoc=")
