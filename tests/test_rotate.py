@@ -11,10 +11,11 @@ from typing import Any
 import pytest
 
 from confluence_sync.errors import Refused, ServerFailed, SettingsError
-from confluence_sync.listing import Wanted
+from confluence_sync.plan import Wanted
 from confluence_sync.report import Report
 from confluence_sync.run import Means
 from confluence_sync.simulator.server import Simulator
+from confluence_sync.source.confluence import Confluence
 from confluence_sync.stores.base import Backend
 from confluence_sync.sync import run
 from tests.append_only import AppendOnly
@@ -199,6 +200,16 @@ def test_too_many_deletions_hold_the_rotation(job: Job) -> None:
     assert job.readers_see() == before
 
 
+def test_a_page_missing_from_one_listing_goes_along_when_that_is_not_enough(job: Job, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With RECONCILE_AFTER_RUNS=2 a page that one listing did not show, and that is still there, is in the next generation."""
+    job.sync(RECONCILE_AFTER_RUNS="2")
+    job.simulator.edit("3", "<p>other words</p>")
+    with monkeypatch.context() as patched:
+        patched.setattr(Confluence, "listing", without(Confluence.listing, "6"))
+        assert job.sync(RECONCILE_AFTER_RUNS="2").exit == 0
+    assert job.readers_see() == pages()
+
+
 def test_a_small_change_waits_for_rotate_min_change(job: Job) -> None:
     """Below that share of pages the old collection stays live, and the report counts the page as deferred."""
     live = job.sync().live_collection
@@ -225,6 +236,16 @@ def test_a_page_that_cannot_be_read_does_not_leave_readers_without_it(job: Job, 
         assert job.readers_see() == pages()
     assert job.sync().exit == 0
     assert job.readers_see() == pages()
+
+
+def without(listing: Any, page_id: str) -> Any:
+    """A listing that does not show one page, as one made during a move."""
+
+    def shortened(self: Any, *args: Any) -> Iterator[Any]:
+        for refs in listing(self, *args):
+            yield [ref for ref in refs if ref.id != page_id]
+
+    return shortened
 
 
 class Faulty:

@@ -36,6 +36,10 @@ from generation_page where generation = ? and progress = 2"""
 MISSING = """select count(*) from generation_page g left join entry e on e.scope = ? and e.page_id = g.page_id
 where g.generation = ? and g.progress <> 2 and (g.fails = 0 or (e.page_id is not null and g.fails < 2))"""
 
+AWAITED = """select e.page_id from entry e left join listing l on l.scope = e.scope and l.page_id = e.page_id and l.inside = 1
+left join step s on s.scope = e.scope and s.page_id = e.page_id and s.kind = 'delete'
+where e.scope = ? and l.page_id is null and s.page_id is null"""
+
 NEWS = """select count(*) from step s left join listing l on l.scope = s.scope and l.page_id = s.page_id
 left join generation_page g on g.generation = ? and g.page_id = s.page_id and g.version = l.version and g.fails > 0
 where s.scope = ? and s.kind <> 'defer' and g.page_id is null"""
@@ -92,17 +96,25 @@ class Generations:
         """Every generation that the state still names, old ones too."""
         return [str(row[0]) for row in self._db.rows("select name from generation where target = ? order by name", [target])]
 
-    def start(self, generation: Generation, extra: Sequence[PageRef]) -> None:
-        """Names a generation before it exists, and pins the pages it is for: the listing's, and `extra` ones."""
+    def start(self, generation: Generation) -> None:
+        """Names a generation before it exists, and pins the pages of the listing for it."""
         with self._db.transaction():
             values = (generation.target, generation.name, generation.scope, generation.recipe, "filling", "")
             self._db.run("insert into generation values (?, ?, ?, ?, ?, ?)", values)
             self._db.run(PIN, [generation.name, generation.scope])
+
+    def pin(self, generation: Generation, refs: Sequence[PageRef]) -> None:
+        """Further pages, which the listing did not show."""
+        with self._db.transaction():
             self._db.run_many(
                 "insert into generation_page (generation, page_id, version, fingerprint, title, parent_id, updated_at) "
                 "values (?, ?, ?, ?, ?, ?, ?) on conflict (generation, page_id) do nothing",
-                [(generation.name, r.id, r.version, r.fingerprint, plain_text(r.title), r.parent_id, r.updated_at) for r in extra],
+                [(generation.name, r.id, r.version, r.fingerprint, plain_text(r.title), r.parent_id, r.updated_at) for r in refs],
             )
+
+    def awaited(self, scope: str) -> list[str]:
+        """Pages that readers have, that the listing did not show, and that were not missing often enough to be deleted."""
+        return [str(row[0]) for row in self._db.rows(AWAITED, [scope])]
 
     def unpin_vanished(self, generation: Generation) -> None:
         """A page that vanished upstream since the generation was started need not come any more."""

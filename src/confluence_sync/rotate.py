@@ -103,7 +103,8 @@ class Rotation:
             return None
         self.report.deleted_pages.update((i, presence[i].value) for i in missing if presence[i].gone)
         self.report.pages.deleted += len(self.report.deleted_pages)
-        return [ref for some in batched([i for i in missing if not presence[i].gone], BULK) for ref in self.job.source.refs(some)]
+        staying = [i for i in missing if not presence[i].gone] + self.state.awaited(self.plan.scope)
+        return [ref for some in batched(staying, BULK) for ref in self.job.source.refs(some)]
 
     def filled(self, kept: Sequence[PageRef]) -> Generation | None:
         """A whole generation, or None when pages that readers have now could not be read: the next run tries those again."""
@@ -121,13 +122,15 @@ class Rotation:
         found, wanted = self.state.find(self.job.target, "filling"), self.job.cut.recipe
         if found and found.recipe == wanted and found.scope == self.plan.scope and not self.job.wanted.rebuild:
             self.state.unpin_vanished(found)
+            self.state.pin(found, kept)
             return found
         if found:
             self._drop(found.name)
         taken = self.job.backend.collections() + self.state.names(self.job.target)
         name = new_name(self.collection, self.owner, taken)
         generation = Generation(self.job.target, name, self.plan.scope, wanted, "filling", "")
-        self.state.start(generation, kept)
+        self.state.start(generation)
+        self.state.pin(generation, kept)
         return generation
 
     def _fill(self, generation: Generation) -> Generation | None:

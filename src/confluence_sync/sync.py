@@ -92,6 +92,8 @@ def sync_space(job: Run, one: Chosen, report: SpaceReport) -> None:
     if isinstance(job.store, LiveStore):
         if not refused:
             rotate(job, job.store, scope, plan, report)
+        if plan.complete:
+            count_missing(job.state, plan.scope)
         return
     write_pages(job, one.space, plan, report)
     if not refused:
