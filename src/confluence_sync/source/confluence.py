@@ -139,7 +139,7 @@ class Confluence:
             try:
                 found[page_id] = self.v2.labels(page_id)
             except NotFound:
-                found[page_id] = ()
+                log.info("page %s went, or its space closed, between its body and its labels", page_id)
             except (Gone, NotAllowed) as error:
                 self.whoami()  # raises when it is the token that ended: pages must not lose their labels to that
                 self._leave_out("labels", f"labels are left out: {error} (scope read:label:confluence)")
@@ -149,7 +149,9 @@ class Confluence:
     def _page(self, ref: PageRef, record: Record | None, space: Space, labels: dict[str, tuple[str, ...]]) -> Page | Failure:
         if record is None:
             return Failure(ref.id, ref.title, "it was in the listing, but asking for it by id did not return it")
-        known = record.labels if record.labels is not None else labels.get(ref.id, ())
+        known = record.labels if record.labels is not None else labels.get(ref.id)
+        if known is None and self.v2 and "labels" not in self._mute:
+            return Failure(ref.id, ref.title, "its body came and its labels did not: it went, or its space closed, while it was read")
         url = f"{self.routes.site}{record.webui or f'/spaces/{space.key}/pages/{ref.id}'}"
         return Page(
             ref=PageRef(ref.id, record.ref.version, record.ref.title, ref.parent_id, record.ref.updated_at),
@@ -160,7 +162,7 @@ class Confluence:
             url=url,
             body=record.body or "",
             representation=record.representation,
-            labels=known,
+            labels=known or (),
             updated_at=record.ref.updated_at,
         )
 
