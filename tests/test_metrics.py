@@ -11,6 +11,7 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import pytest
+import yaml
 
 from confluence_sync.announce import announce
 from confluence_sync.config import Settings
@@ -184,3 +185,14 @@ def test_rules_and_dashboard_use_metrics_that_exist():
         used = set(re.findall(r"confluence_sync_\w+", (root / file).read_text(encoding="utf-8")))
         assert used <= set(HELP), file
         assert len(used) >= 3
+
+
+def test_every_alert_says_what_to_do():
+    """Each alert has a summary and a description of its own, and stands in docs/operations.md."""
+    root = Path(__file__).parent.parent
+    (group,) = yaml.safe_load((root / "monitoring" / "prometheusrule.yaml").read_text(encoding="utf-8"))["spec"]["groups"]
+    guide = (root / "docs" / "operations.md").read_text(encoding="utf-8")
+    for rule in group["rules"]:
+        assert set(rule) == {"alert", "expr", "for", "labels", "annotations"}
+        assert set(rule["annotations"]) == {"summary", "description"}
+        assert rule["alert"] in guide
