@@ -9,11 +9,14 @@ from confluence_sync.errors import NotAllowed, NotFound, RateLimited, RemoteErro
 from confluence_sync.llm import Message
 from confluence_sync.settings_kinds import Secret
 
-KINDS = {401: NotAllowed, 403: NotAllowed, 404: NotFound, 429: RateLimited}
+KINDS: dict[int, type[RemoteError]] = {401: NotAllowed, 403: NotAllowed, 404: NotFound, 429: RateLimited}
 
 
 class Litellm:
-    """Asks through litellm, which is told not to fetch its price list and not to repeat by itself."""
+    """Asks through litellm, which is told not to fetch its price list and not to repeat by itself.
+
+    litellm takes a connection that ends in the middle for the end of the answer, so a half answer cannot be told here.
+    """
 
     def __init__(self, name: str, key: Secret, timeout: float) -> None:
         os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")  # read at import; otherwise it asks a server on the Internet
@@ -23,9 +26,11 @@ class Litellm:
             raise SettingsError(
                 f"LITELLM_MODEL={name!r}: without LITELLM_API_BASE this needs a package: pip install 'confluence-sync[litellm]'"
             ) from error
+        from openai import OpenAIError  # type: ignore[import-not-found,unused-ignore]  # litellm brings it; every failure of litellm's is one
+
         litellm.telemetry = False
         litellm.suppress_debug_info = True
-        self._litellm = litellm
+        self._litellm, self._failures = litellm, OpenAIError
         self._key, self._timeout = key, timeout
         self.name = name
 
@@ -39,7 +44,7 @@ class Litellm:
                 piece = part.choices[0].delta.content if part.choices else None
                 if piece:
                     yield piece
-        except self._litellm.exceptions.APIError as error:
+        except self._failures as error:
             raise self._mapped(error) from error
 
     async def models(self) -> list[str]:

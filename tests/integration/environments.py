@@ -12,6 +12,7 @@ from pathlib import Path
 HOME = Path(os.environ.get("TEST_ENVIRONMENTS", Path.home() / ".cache" / "confluence-sync"))
 ORDERS = {
     "open-webui": (("torch==2.13.0",), ("open-webui==0.12.4",)),
+    "litellm": (("litellm", "tenacity", "httpx"),),
     "faiss": (("llama-index-core", "llama-index-vector-stores-faiss", "faiss-cpu", "langchain-community", "langchain-text-splitters"),),
 }
 
