@@ -260,6 +260,15 @@ def test_a_route_that_served_is_not_replaced(simulator: Simulator, opened: Opene
         listed(source)
 
 
+def test_a_route_that_was_removed_is_replaced_even_after_it_served(simulator: Simulator, opened: Opened) -> None:
+    """410 between two questions means that the route was removed just now: the next one serves from then on."""
+    source = opened(simulator)
+    assert len(listed(source)) == 7
+    put(simulator, "v2/spaces/.*/pages -> 410")
+    assert len(listed(source)) == 7
+    assert simulator.requests["GET /rest/api/content/search"] == 1
+
+
 def test_half_a_listing_is_none(opened: Opened) -> None:
     """410 on the second page of a listing raises; what CQL would say is not mixed in."""
     with Simulator(family(60)) as simulator:
@@ -286,6 +295,18 @@ def test_a_poisoned_page_fails_alone(opened: Opened, shape: str) -> None:
         assert [f.page_id for f in failed(found)] == ["37"]
         assert "500" in failed(found)[0].why
         assert len(good(found)) == 59
+
+
+def test_many_poisoned_pages_are_not_a_server_that_fails(opened: Opened) -> None:
+    """Eight bad pages among sixty fail by name, because good ones come between them."""
+    with Simulator(family(60)) as simulator:
+        source = opened(simulator)
+        refs, space = listed(source), only_space(source)
+        bad = [str(number) for number in range(4, 60, 7)]
+        simulator.faults.put(read_rules("; ".join(f"v2/pages -> html200 page={number}" for number in bad)))
+        found = source.pages(refs, space)
+        assert sorted(f.page_id for f in failed(found)) == sorted(bad)
+        assert len(good(found)) == 60 - len(bad)
 
 
 def test_large_requests_are_halved(opened: Opened) -> None:
