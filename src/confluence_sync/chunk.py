@@ -102,7 +102,7 @@ def _chunk(page: Page, draft: _Draft, position: int, number: int, made_by: str) 
         space_key=page.space_key,
         page_id=page.ref.id,
         title=page.ref.title,
-        url=f"{page.url}#{section.anchor}" if section.anchor else page.url,
+        url=f"{page.url}#{section.fragment}" if section.anchor else page.url,
         heading_path=" > ".join(section.path),
         labels=page.labels,
         version=page.ref.version,

@@ -33,6 +33,8 @@ def blocks(markdown: str) -> list[str]:
 
 def _open_fence(text: str, fence: str) -> str:
     """The fence that is open at the end of `text` when `fence` is open at its start ("" for none)."""
+    if not fence and text.startswith("```") and text.endswith("\n```") and text.count("```") == 2:
+        return ""
     for line in _FENCE_LINE.finditer(text):
         sign, rest = line.groups()
         if fence:

@@ -10,6 +10,8 @@ from confluence_sync.chunking.units import MAJOR, Unit
 LEAST = 0.4  # of the budget: before a chunk has this much, no cut is looked for
 ENOUGH = 0.65  # of the budget: from here on a chapter always starts a new chunk, so that what is appended to a page leaves the rest alone
 
+_TELLING = 120  # characters of a unit that tell it from others
+
 
 def spans(units: Sequence[Unit], budget: int) -> list[tuple[int, int]]:
     """The chunks' cores as (start, end) over `units`, without gaps; each has at most `budget` tokens, opened and closed."""
@@ -44,4 +46,4 @@ def _end(units: Sequence[Unit], start: int, budget: int) -> int:
 def _best(units: Sequence[Unit], candidates: list[int]) -> int:
     strongest = max(units[position].strength for position in candidates)
     equals = [position for position in candidates if units[position].strength == strongest]
-    return min(equals, key=lambda position: crc32(units[position].text.encode())) if len(equals) > 1 else equals[0]
+    return min(equals, key=lambda position: crc32(units[position].text[:_TELLING].encode())) if len(equals) > 1 else equals[0]

@@ -20,6 +20,11 @@ class Section:
     path: tuple[str, ...] = ()
     anchor: str = ""
 
+    @property
+    def fragment(self) -> str:
+        """What stands behind the # of an address."""
+        return quote(self.anchor, safe="!$&'()*+,;=:@/?-._~")
+
 
 def sections(units: Sequence[Unit]) -> list[Section]:
     """For each unit the section it stands in; a heading stands in its own."""
@@ -48,4 +53,4 @@ def _anchor(title: str, seen: dict[str, int]) -> str:
     name = title.replace(" ", "-")
     times = seen.get(name, 0)
     seen[name] = times + 1
-    return quote(f"{name}.{times}" if times else name, safe="!$&'()*+,;=:@/?-._~")
+    return f"{name}.{times}" if times else name

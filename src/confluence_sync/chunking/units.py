@@ -11,6 +11,7 @@ from confluence_sync.chunking.pieces import Count, pieces, sentences
 from confluence_sync.convert.escape import line_start
 
 LINE, BLOCK, MINOR, MIDDLE, MAJOR = range(5)  # how strong the boundary before a unit is: within a block ... before a first-level heading
+_SURELY = 8  # characters for each token allowed, from which on a block counts as large without being counted
 _CELL_FRAME = 3  # tokens, at most, that an empty cell and its border take
 MAX_NESTING = 6  # lists and quotes cut open within each other; deeper ones are cut as text
 
@@ -60,6 +61,9 @@ class _Cutter:
         self.quotes = quotes
 
     def block(self, text: str) -> Iterator[Unit]:
+        if len(text) > _SURELY * self.whole and text[0] != "#":
+            yield from self._large(text)
+            return
         tokens = self.count(text + "\n\n")
         heading = _HEADING.match(text) if text[0] == "#" else None
         if heading and "\n" not in text and tokens <= self.limit:

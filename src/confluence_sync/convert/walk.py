@@ -77,6 +77,8 @@ class Walk:
 
     def inline(self, element: etree._Element) -> str:
         """The inline content of an element; blocks found inside go to the page on the way."""
+        if len(element) == 0:
+            return escape.text(element.text) if element.text else ""
         outer = self.parts
         self.parts = []
         self.levels.append(self.parts)
