@@ -45,7 +45,8 @@ class Silent:
 class Means:
     """How a run is to behave beyond its settings: what it shows, how patient it is, and a backend given by a test or a notebook.
 
-    `adopt` takes over what another program left; `max_minutes` is 0 for as long as it needs.
+    `adopt` takes over what another program left; `max_minutes` is 0 for as long as it needs. A `report` that is given is the one that
+    gets filled, so that its owner has it when the run fails.
     """
 
     progress: Progress = field(default_factory=Silent)
@@ -53,6 +54,7 @@ class Means:
     backend: Backend | None = None
     adopt: bool = False
     max_minutes: float = 0.0
+    report: Report | None = None
 
 
 @dataclass
@@ -98,7 +100,8 @@ def opened(settings: Settings, wanted: Wanted, means: Means) -> Iterator[Run]:
         stack.callback(backend.close)
         store = stack.enter_context(closing(open_live(state, backend, name)))
         cut = cut_for(settings.chunk_tokens, settings.chunk_overlap)
-        report = Report(started=started, store=backend.name, collection=name, source=source.id, recipe=cut.recipe)
+        report = means.report or Report()
+        report.started, report.store, report.collection, report.source, report.recipe = started, backend.name, name, source.id, cut.recipe
         job = Run(
             settings, wanted, means, source, account, state, backend, store, f"{backend.name}:{name}{_shard(settings)}", cut, report, clock
         )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from confluence_sync.adopt import foreign_ids, lost_chunks, mark_clean, mark_dirty, reconcile_with_store
 from confluence_sync.bindings import (
@@ -18,7 +18,7 @@ from confluence_sync.bindings import (
     scope_of,
 )
 from confluence_sync.config import Settings
-from confluence_sync.errors import Refused, RemoteError, SettingsError
+from confluence_sync.errors import ConfluenceSyncError, Interrupted, Refused, RemoteError, SettingsError
 from confluence_sync.fetch import fetched
 from confluence_sync.gone import delete_gone, refused_deletions
 from confluence_sync.listing import count_missing, make_plan, refs_to_fetch, spool
@@ -43,7 +43,7 @@ def run(settings: Settings, wanted: Wanted, means: Means) -> Report:
 
     Raises SettingsError, CredentialsError, Refused or RemoteError when nothing could be done at all.
     """
-    with opened(settings, wanted, means) as job:
+    with opened(settings, wanted, means) as job, _remembered(job):
         chosen = begin(job)
         for one in chosen:
             with _on_its_own(job, one.space, alone=len(chosen) == 1) as report:
@@ -183,6 +183,20 @@ def exit_code(report: Report) -> int:
     if report.held or 4 in errors:
         return 4
     return 3 if errors or any(space.pages.failed or space.cut_short for space in report.spaces) else 0
+
+
+@contextmanager
+def _remembered(job: Run) -> Iterator[None]:
+    """A run that fails is among the last runs, too, with what it did until then."""
+    try:
+        yield
+    except (ConfluenceSyncError, Interrupted) as error:
+        job.report.exit, job.report.error = error.exit_code, str(error)
+        job.report.requests = {"confluence": job.source.requests, "store": requests_of(job.backend)}
+        job.stop_clock()
+        with suppress(ConfluenceSyncError):  # the state itself may be what failed
+            job.state.note_run(job.report.started, job.report.as_json())
+        raise
 
 
 @contextmanager

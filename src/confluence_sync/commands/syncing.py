@@ -36,12 +36,13 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     settings = settings_for(options)
-    progress = progress_for(settings)
+    progress, report = progress_for(settings), Report(started=_now())
     try:
         check_credentials(settings)
-        report = _run_once(options, settings, progress)
+        _run_once(options, settings, progress, report)
     except (ConfluenceSyncError, Interrupted) as error:
-        _leave(Report(started=_now(), exit=error.exit_code, error=str(error)), options, settings)
+        report.exit, report.error = error.exit_code, str(error)
+        _leave(report, options, settings)
         raise
     finally:
         progress.close()
@@ -49,14 +50,15 @@ def run(options: argparse.Namespace) -> int:
     return _tell(report)
 
 
-def _run_once(options: argparse.Namespace, settings: Settings, progress: Bar | Lines) -> Report:
-    """Loads what a run needs only now: wrong settings are told in a quarter of a second."""
+def _run_once(options: argparse.Namespace, settings: Settings, progress: Bar | Lines, report: Report) -> None:
+    """Fills the report. Loads what a run needs only now: wrong settings are told in a quarter of a second."""
     from confluence_sync.memory import keep_flat
     from confluence_sync.run import Means
     from confluence_sync.sync import run as run_once
 
     keep_flat()
-    return run_once(settings, wanted_for(options, settings), Means(progress=progress, adopt=options.adopt, max_minutes=options.max_minutes))
+    means = Means(progress=progress, adopt=options.adopt, max_minutes=options.max_minutes, report=report)
+    run_once(settings, wanted_for(options, settings), means)
 
 
 def _tell(report: Report) -> int:
