@@ -101,6 +101,13 @@ def test_a_server_that_is_down_is_told_with_its_address(monkeypatch: pytest.Monk
             open_backend(Settings(vector_api_base_url=address))
 
 
+def test_a_server_that_cannot_delete_is_warned_about(api: StubApi, opened: Opened, caplog: pytest.LogCaptureFixture) -> None:
+    """With the three oldest routes the store is written to and never cleaned, and every run says so."""
+    api.legacy = True
+    assert opened().features == Feature.UPSERT | Feature.QUERY
+    assert "neither list nor delete" in caplog.text
+
+
 def test_an_address_is_needed() -> None:
     """Forcing the variant without an address names the setting."""
     with pytest.raises(SettingsError, match="VECTOR_API_BASE_URL"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -15,6 +16,8 @@ from confluence_sync.jsonvalue import JsonObject, as_object, child, objects, tex
 from confluence_sync.model import EVERYTHING, Chunk, Filter, Hit, MetadataValue, Stored, batched, metadata_from
 from confluence_sync.stores.base import Feature, Identity
 from confluence_sync.stores.remote import Routes, closed_on_failure, link_to, routes_from, write_in_batches
+
+log = logging.getLogger(__name__)
 
 ROOT = "/v1/vector_io"
 MOST_DOCUMENTS = 512
@@ -161,7 +164,10 @@ def open_backend(settings: Settings) -> UnderscoreBackend:
     if not base:
         raise SettingsError("VECTOR_BACKEND=underscore needs VECTOR_API_BASE_URL, the address of the Vector API")
     with closed_on_failure(link_to(base, settings)) as link:
-        return UnderscoreBackend(link, settings.embedding_model_id, min(settings.batch_size, MOST_DOCUMENTS), _features(link))
+        features = _features(link)
+        if Feature.DELETE not in features:
+            log.warning("%s can neither list nor delete documents: pages that vanish from Confluence stay there", base)
+        return UnderscoreBackend(link, settings.embedding_model_id, min(settings.batch_size, MOST_DOCUMENTS), features)
 
 
 def _features(link: Link) -> Feature:
