@@ -11,9 +11,14 @@ from pathlib import Path
 import httpx
 import pytest
 
+from confluence_sync.config import Settings
+from confluence_sync.service.app import create_app
 from confluence_sync.service.syncing import Asked, Outcome
+from confluence_sync.stores.sqlite import SqliteBackend
 from tests.llm_stub import Stub, llm_stub
-from tests.service_fixture import Service, serve_answers
+from tests.service_fixture import Service, serve_answers, serve_app
+from tests.store_contract import SAMPLE
+from tests.word_embedder import WordEmbedder
 
 DISK = {"question": "The journal fills the disk"}
 
@@ -282,6 +287,19 @@ def test_another_collection_is_named(tmp_path: Path) -> None:
         assert "'missing'" in answer.json()["detail"]
         assert "confluence" in answer.json()["detail"]
         assert service.backend.collections() == ["confluence"]
+
+
+def test_another_embedding_model_is_refused(tmp_path: Path) -> None:
+    """A collection that another model filled is told with both models' names, and nothing is answered from it."""
+    before = SqliteBackend(tmp_path / "store.db", WordEmbedder(model="old", weights="w1"))
+    before.open("confluence").write(SAMPLE)
+    before.close()
+    now = SqliteBackend(tmp_path / "store.db", WordEmbedder(model="new", weights="w2"))
+    with serve_app(create_app(Settings(state_dir=tmp_path), now)) as base:
+        answer = httpx.post(base + "/api/query", json=DISK)
+        assert httpx.get(base + "/readyz").status_code == 503
+    now.close()
+    assert (answer.status_code, "old" in answer.json()["detail"], "new" in answer.json()["detail"]) == (503, True, True)
 
 
 def test_metrics_count_requests(tmp_path: Path) -> None:

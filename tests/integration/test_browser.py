@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -12,13 +11,11 @@ pytest.importorskip("playwright.sync_api", reason="needs the Python package play
 
 from playwright.sync_api import Browser, Page, expect
 
-from confluence_sync.database import open_database
 from confluence_sync.service.syncing import Asked, Outcome
 from confluence_sync.settings_kinds import Secret
-from confluence_sync.state import Binding, State
 from tests.browser import CHROMIUM, MISSING, chromium, shoot
 from tests.llm_stub import Stub, llm_stub
-from tests.service_fixture import Service, serve_answers
+from tests.service_fixture import Service, remember_runs, serve_answers
 
 pytestmark = [pytest.mark.integration, pytest.mark.skipif(not CHROMIUM, reason=MISSING)]
 
@@ -43,19 +40,6 @@ def browser() -> Iterator[Browser]:
 def stub() -> Iterator[Stub]:
     with llm_stub() as running:
         yield running
-
-
-def remember_runs(folder: Path) -> None:
-    """A state with a few runs and one space, as a sync leaves it."""
-    state = State(open_database(folder, ""))
-    for day, changed in enumerate((40, 3, 0, 7, 2, 0, 1, 12, 4), start=10):
-        pages = {"listed": 40, "new": changed, "changed": 0, "retagged": 0, "unchanged": 40 - changed, "deleted": 0, "failed": 0}
-        report = {"started": f"2026-11-{day}T02:00:00Z", "seconds": 3.2, "exit": 0, "pages": pages, "chunks": {"kept": 120}, "held": []}
-        state.note_run(str(report["started"]), json.dumps(report))
-    state.bind(Binding("s", "t", "KNOWN", "1", "KNOWN", "space KNOWN", ""))
-    listing = "insert into listing (scope, page_id, version, title, parent_id, updated_at, fingerprint, inside) "
-    state.database.run(listing + "values ('s', '1', 1, 'x', '', '2024-03-01T00:00:00Z', '', 1)")
-    state.close()
 
 
 @pytest.fixture

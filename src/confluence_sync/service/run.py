@@ -53,13 +53,13 @@ def run_service(settings: Settings, host: str, port: int) -> int:
 
 def _listening(host: str, port: int) -> socket.socket:
     """Bound here rather than by the server, whose own way to say that a port is taken is another exit code."""
+    listening = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
-        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
-        listening = socket.socket(family, kind, protocol)
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listening.bind(address)
-    except OSError as error:
-        raise SettingsError(f"cannot listen on {host} port {port}: {error.strerror or error}; choose another --host or --port") from error
+        listening.bind((host, port))
+    except (OSError, OverflowError) as error:
+        listening.close()
+        raise SettingsError(f"cannot listen on {host} port {port}: {error}; choose another --host or --port") from error
     return listening
 
 
