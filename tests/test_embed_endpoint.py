@@ -13,7 +13,7 @@ from confluence_sync.config import Settings
 from confluence_sync.embed import open_embedder
 from confluence_sync.embed.base import CANARY, Embedder, Facts, agree, facts_from
 from confluence_sync.embed.choose import NONE
-from confluence_sync.embed.endpoint import EndpointEmbedder, known_window
+from confluence_sync.embed.endpoint import EndpointEmbedder, known_window, too_long
 from confluence_sync.embed.windows import cut, rough_offsets
 from confluence_sync.errors import BadAnswer, NotAllowed, RateLimited, Rejected, SettingsError
 from confluence_sync.http import Link, Patience
@@ -181,6 +181,15 @@ def test_a_model_swapped_under_one_name_is_caught(server: Endpoint, embedder: En
 def test_windows_of_known_models(model: str, window: int) -> None:
     """What a well-known model reads is known by its name; an unknown name promises nothing."""
     assert known_window(model) == window
+
+
+def test_a_server_that_truncates_is_told_with_numbers() -> None:
+    """Where a server embeds whole chunks, the warning has both sizes and the setting that helps; models that read all get none."""
+    said = too_long("all-MiniLM-L6-v2", 1000)
+    assert "reads 256 tokens of a chunk of up to 1000 (about 1250 of its own)" in said
+    assert "CHUNK_TOKENS=204 and CHUNK_OVERLAP=34" in said
+    assert too_long("all-MiniLM-L6-v2", 200) == too_long("text-embedding-3-small", 1000) == too_long("unknown", 1000) == ""
+    assert "reads 512" in too_long("unknown", 1000, window=512)
 
 
 def test_long_texts_are_cut_for_a_known_model(server: Endpoint, embedder: EndpointEmbedder) -> None:

@@ -15,6 +15,7 @@ log = logging.getLogger(__name__)
 
 TEXTS_AT_ONCE = 32  # what text-embeddings-inference takes by default
 TOKENS_AT_ONCE = 8192  # of our rough count; servers allow 16,000 (TEI) to 300,000 (OpenAI)
+MORE_PIECES = 1.25  # tokens of a small model's vocabulary for one of cl100k_base, measured on mixed text
 WINDOWS = (  # tokens that well-known models read, by a part of their name; the first that fits counts
     ("all-minilm-l12", 128),
     ("all-minilm", 256),
@@ -38,6 +39,21 @@ WINDOWS = (  # tokens that well-known models read, by a part of their name; the 
 def known_window(model: str) -> int:
     """Tokens that a model of this name reads; 0 when the name says nothing."""
     return next((tokens for part, tokens in WINDOWS if part in model.lower()), 0)
+
+
+def too_long(model: str, chunk_tokens: int, window: int = 0) -> str:
+    """What to tell where a server embeds whole chunks: empty when the model reads them, or nothing is known of it.
+
+    `window` is what the server itself says it reads, in the model's tokens; a chunk has about a quarter more of those than of cl100k_base.
+    """
+    reads = window or known_window(model)
+    if not reads or chunk_tokens * MORE_PIECES <= reads:
+        return ""
+    fits = int(reads / MORE_PIECES)
+    return (
+        f"{model} reads {reads} tokens of a chunk of up to {chunk_tokens} (about {int(chunk_tokens * MORE_PIECES)} of its own): "
+        f"what stands behind is not found by meaning. Set CHUNK_TOKENS={fits} and CHUNK_OVERLAP={fits // 6}, or a model that reads more"
+    )
 
 
 class EndpointEmbedder:
