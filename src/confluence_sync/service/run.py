@@ -37,6 +37,7 @@ def run_service(settings: Settings, host: str, port: int) -> int:
             log_config=None,
             access_log=False,
             server_header=False,
+            proxy_headers=False,  # a header from outside must not make a stranger look like this machine, or the other way round
             limit_concurrency=MOST_AT_ONCE,
             timeout_keep_alive=15,
             timeout_graceful_shutdown=GRACE,
