@@ -10,6 +10,7 @@ from confluence_sync.config import Settings
 from confluence_sync.database import open_database
 from confluence_sync.generations import Generation, Generations
 from confluence_sync.model import EVERYTHING, Chunk, Filter, Hit, Stored
+from confluence_sync.report import Report
 from confluence_sync.state import State
 from confluence_sync.stores.base import Backend, Feature, Identity, Store
 
@@ -37,6 +38,19 @@ def open_to_read(settings: Settings, backend: Backend, name: str) -> Store:
     database = open_database(settings.state_dir, settings.state_url.reveal() or settings.database_url.reveal())
     with closing(State(database)) as state:
         return open_live(state, backend, name)
+
+
+def tell_live(settings: Settings, report: Report, address: str) -> None:
+    """What readers must name, where the server chose it, goes into the report and LIVE_COLLECTION_FILE, whole or not at all."""
+    if not address:
+        return
+    report.live_collection = address
+    file = settings.live_collection_file
+    if file and not (file.exists() and file.read_text(encoding="utf-8") == f"{address}\n"):
+        file.parent.mkdir(parents=True, exist_ok=True)
+        fresh = file.with_name(f".{file.name}.new")
+        fresh.write_text(f"{address}\n", encoding="utf-8")
+        fresh.replace(file)
 
 
 @dataclass

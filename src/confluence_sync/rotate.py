@@ -21,7 +21,7 @@ from confluence_sync.fill import Filling, Unsure
 from confluence_sync.generations import DONE, PENDING, WRITING, Generation, Generations, new_name, owner_of
 from confluence_sync.gone import changed_since
 from confluence_sync.listing import steps
-from confluence_sync.live import LiveStore
+from confluence_sync.live import LiveStore, tell_live
 from confluence_sync.mentions import with_names
 from confluence_sync.model import PageRef, Presence, Scope, batched, digest
 from confluence_sync.plan import Kind, Plan
@@ -42,7 +42,7 @@ def rotate(job: Run, live: LiveStore, scope: Scope, plan: Plan, report: SpaceRep
     """
     rotation = Rotation(job, live, scope, plan, report)
     rotation.refuse_strangers()
-    rotation.tell_live()
+    tell_live(job.settings, job.report, live.address)
     if plan.empty or not rotation.is_worth_it():
         rotation.drop_leftovers()
         return
@@ -163,22 +163,12 @@ class Rotation:
         self.state.switch(generation, generation.address)
         after = {entry.page_id: entry.fingerprint for entry in self.job.state.every_entry(self.plan.scope)}
         self.live.replace(self.job.backend.open(generation.name), generation)
-        self.tell_live()
+        tell_live(self.job.settings, self.job.report, self.live.address)
         pages = self.report.pages
         pages.new += len(after.keys() - before.keys())
         pages.changed += sum(before[page_id] != after[page_id] for page_id in after.keys() & before.keys())
         pages.unchanged = sum(before[page_id] == after[page_id] for page_id in after.keys() & before.keys())
         pages.deferred = 0
-
-    def tell_live(self) -> None:
-        """The live name goes into the report and into LIVE_COLLECTION_FILE, whole or not at all."""
-        self.job.report.live_collection = self.live.address
-        file = self.job.settings.live_collection_file
-        if file and self.live.address and not (file.exists() and file.read_text() == f"{self.live.address}\n"):
-            file.parent.mkdir(parents=True, exist_ok=True)
-            fresh = file.with_name(f".{file.name}.new")
-            fresh.write_text(f"{self.live.address}\n")
-            fresh.replace(file)
 
     def drop_leftovers(self) -> None:
         """Older and cut generations of ours, known by name and check digits; with --adopt also what another program left."""

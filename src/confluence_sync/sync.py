@@ -22,7 +22,7 @@ from confluence_sync.errors import ConfluenceSyncError, Interrupted, Refused, Re
 from confluence_sync.fetch import fetched
 from confluence_sync.gone import delete_gone, refused_deletions
 from confluence_sync.listing import count_missing, make_plan, refs_to_fetch, spool
-from confluence_sync.live import LiveStore
+from confluence_sync.live import LiveStore, tell_live
 from confluence_sync.mentions import with_names
 from confluence_sync.model import Scope, Space
 from confluence_sync.patch import patch
@@ -142,6 +142,8 @@ def finish(job: Run) -> None:
     job.state.database.run("delete from held")
     if job.dirty or replaced:
         close_books(job, replaced)
+    if not isinstance(job.store, LiveStore):
+        tell_live(job.settings, report, job.store.identity().address)
     report.requests = {"confluence": job.source.requests, "store": requests_of(job.backend)}
     report.exit = 5 if report.error else exit_code(report)
     if report.exit or report.pages.deferred:

@@ -37,7 +37,7 @@ class VectorStoresBackend:
     features: Feature = FEATURES
 
     def open(self, collection: str) -> VectorStore:
-        found = [row for row in self._stores() if row.get("name") == collection and _is_ours(row)]
+        found = [row for row in self._stores() if row.get("id") == collection or (row.get("name") == collection and _is_ours(row))]
         row = min(found, key=lambda one: (str(one.get("created_at")), str(one.get("id")))) if found else self._make(collection)
         if len(found) > 1:
             log.warning("there are %d stores named %r of ours; the oldest one, %s, is used", len(found), collection, row.get("id"))
@@ -51,7 +51,8 @@ class VectorStoresBackend:
         return self.link.requests
 
     def collections(self) -> list[str]:
-        return [str(row.get("name")) for row in self._stores()]
+        """Names, and the ids under which readers find them."""
+        return sorted({str(row.get(key)) for row in self._stores() for key in ("name", "id")})
 
     def close(self) -> None:
         self.ledger.close()
