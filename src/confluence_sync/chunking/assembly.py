@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from string import punctuation
 
 from confluence_sync.chunking.pieces import Count
 from confluence_sync.chunking.units import BLOCK, Unit
@@ -41,5 +42,14 @@ def rendered(units: Sequence[Unit], first: int, end: int) -> str:
 def rendered_tokens(units: Sequence[Unit], first: int, end: int, count: Count) -> int:
     """Exactly what the rendered units count: each was counted with its separator, which the last does not have."""
     last = units[end - 1]
-    ending = count(last.text + "\n") + count(last.close) if last.close else count(last.text)
+    ending = count(last.text + "\n") + count(last.close) if last.close else _bare_tokens(last, count)
     return units[first].reopen_tokens + sum([unit.tokens for unit in units[first : end - 1]]) + ending
+
+
+def _bare_tokens(unit: Unit, count: Count) -> int:
+    """A unit's tokens without its separator. The encoder always splits between letters and punctuation: only that is recounted."""
+    kept = unit.text.rstrip(punctuation)
+    if not kept or not kept[-1].isascii() or not kept[-1].isalnum():
+        return count(unit.text)
+    tail = unit.text[len(kept) :]
+    return unit.tokens - count(tail + unit.sep) + count(tail)

@@ -62,8 +62,7 @@ def _packed(parts: Iterable[str], room: int, count: Count) -> Iterator[str]:
             held, size = [], 0
         held.append(part)
         size += tokens
-    if held:
-        yield "".join(held)
+    yield "".join(held)
 
 
 def _split(text: str, boundary: re.Pattern[str]) -> Iterator[str]:

@@ -9,7 +9,8 @@ from lxml import etree
 from confluence_sync.convert import escape, links
 from confluence_sync.convert import macro_names as names
 from confluence_sync.convert.blocks import code_block, quoted
-from confluence_sync.convert.inline import mention, plain
+from confluence_sync.convert.inline import mention
+from confluence_sync.convert.macro_parts import body_text, parameter, rich_body
 from confluence_sync.convert.reading import AC, RI
 from confluence_sync.convert.walk import Handler, Walk
 
@@ -33,32 +34,22 @@ def macro(walk: Walk, element: etree._Element) -> None:
             walk.text(child.tail)
 
 
-def parameter(element: etree._Element, *names: str) -> str:
-    """The first of these parameters that has text."""
-    for child in element.iterchildren(f"{AC}parameter"):
-        if (child.get(f"{AC}name") or "") in names and (child.text or "").strip():
-            return (child.text or "").strip()
-    return ""
-
-
-def body_text(element: etree._Element) -> str | None:
-    """The plain body exactly as stored, or None when there is none."""
-    body = element.find(f"{AC}plain-text-body")
-    return None if body is None else plain(body)
-
-
-def rich_body(walk: Walk, element: etree._Element) -> None:
-    """The rich text body in place: inline where the macro is inline."""
-    for body in element.iterchildren(f"{AC}rich-text-body"):
-        walk.flow(body)
-
-
 def _unlisted(walk: Walk, element: etree._Element) -> None:
     walk.lost(element.get(f"{AC}name") or "macro without a name")
     text = body_text(element)
     if text and text.strip():
         code_block(walk, text, "")
     rich_body(walk, element)
+
+
+def with_body(shown: Handler) -> Handler:
+    """A handler for macros that show their parameters, and keep a body as well should there be one."""
+
+    def both(walk: Walk, element: etree._Element) -> None:
+        shown(walk, element)
+        rich_body(walk, element)
+
+    return both
 
 
 def _code(walk: Walk, element: etree._Element) -> None:
@@ -238,16 +229,16 @@ MACROS: dict[str, Handler] = {
     "tip": panel("TIP"),
     "warning": panel("WARNING"),
     **dict.fromkeys(("panel", "auimessage", "alert"), panel("")),
-    **dict.fromkeys(("status", "lozenge", "status-handy"), _status),
+    **dict.fromkeys(("status", "lozenge", "status-handy"), with_body(_status)),
     "anchor": _anchor,
-    **dict.fromkeys(("jira", "jiraissues"), _jira),
-    **dict.fromkeys(names.INCLUDES, _include),
-    **dict.fromkeys(names.FILES, _file),
-    **dict.fromkeys(names.DIAGRAMS, _diagram),
-    **dict.fromkeys(names.FORMULAS, _math),
-    **dict.fromkeys(names.FORMULA_BLOCKS, _math_block),
-    **dict.fromkeys(("ui-button", "auibutton", "button-hyperlink"), _button),
-    **dict.fromkeys(("profile", "user-profile", "mention"), _profile),
+    **dict.fromkeys(("jira", "jiraissues"), with_body(_jira)),
+    **dict.fromkeys(names.INCLUDES, with_body(_include)),
+    **dict.fromkeys(names.FILES, with_body(_file)),
+    **dict.fromkeys(names.DIAGRAMS, with_body(_diagram)),
+    **dict.fromkeys(names.FORMULAS, with_body(_math)),
+    **dict.fromkeys(names.FORMULA_BLOCKS, with_body(_math_block)),
+    **dict.fromkeys(("ui-button", "auibutton", "button-hyperlink"), with_body(_button)),
+    **dict.fromkeys(("profile", "user-profile", "mention"), with_body(_profile)),
 }
 
 HANDLERS: dict[str, Handler] = {f"{AC}structured-macro": macro, f"{AC}macro": macro}

@@ -52,11 +52,10 @@ def _tag(token: re.Match[str], out: list[str], stack: list[str]) -> None:
 def _close(name: str, out: list[str], stack: list[str]) -> None:
     if name not in stack:
         return
-    while stack:
+    top = ""
+    while top != name:
         top = stack.pop()
         out.append(f"</{top}>")
-        if top == name:
-            return
 
 
 def _attributes(raw: str) -> str:

@@ -1,0 +1,29 @@
+"""What a macro element holds: parameters, a plain body, a rich body."""
+
+from __future__ import annotations
+
+from lxml import etree
+
+from confluence_sync.convert.inline import plain
+from confluence_sync.convert.reading import AC
+from confluence_sync.convert.walk import Walk
+
+
+def parameter(element: etree._Element, *names: str) -> str:
+    """The first of these parameters that has text."""
+    for child in element.iterchildren(f"{AC}parameter"):
+        if (child.get(f"{AC}name") or "") in names and (child.text or "").strip():
+            return (child.text or "").strip()
+    return ""
+
+
+def body_text(element: etree._Element) -> str | None:
+    """The plain body exactly as stored, or None when there is none."""
+    body = element.find(f"{AC}plain-text-body")
+    return None if body is None else plain(body)
+
+
+def rich_body(walk: Walk, element: etree._Element) -> None:
+    """The rich text body in place: inline where the macro is inline."""
+    for body in element.iterchildren(f"{AC}rich-text-body"):
+        walk.flow(body)
