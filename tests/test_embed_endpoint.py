@@ -11,7 +11,7 @@ import pytest
 
 from confluence_sync.config import Settings
 from confluence_sync.embed import open_embedder
-from confluence_sync.embed.base import CANARY, Embedder, Facts, agree, facts_from
+from confluence_sync.embed.base import CANARY, Embedder, Facts, agree, checked, facts_from
 from confluence_sync.embed.choose import NONE
 from confluence_sync.embed.endpoint import EndpointEmbedder, known_window, too_long
 from confluence_sync.embed.windows import cut, rough_offsets
@@ -124,6 +124,21 @@ def test_wrong_vectors_are_never_taken(embedder: EndpointEmbedder, server: Endpo
     server.twist = twist
     with pytest.raises(BadAnswer, match=told):
         embedder.embed(["one", "two", "three"])
+
+
+def test_batches_of_one_call_must_agree(embedder: EndpointEmbedder, server: Endpoint) -> None:
+    """A server that changes its dimension between two requests of one call is not believed."""
+    embedder.facts()
+    server.twist = lambda rows: [{**row, "embedding": row["embedding"][: 64 if len(rows) == 32 else 10]} for row in rows]
+    with pytest.raises(BadAnswer, match="different lengths within one call"):
+        embedder.embed([f"text {i}" for i in range(40)])
+
+
+@pytest.mark.parametrize("rows", [[[1.0, 0.0]], [], 3.0])
+def test_a_model_that_gives_too_little_is_told(rows: object) -> None:
+    """Whatever comes back, as many rows as texts are wanted."""
+    with pytest.raises(BadAnswer, match="vectors for 2 texts"):
+        checked(rows, ["a", "b"], "the model")
 
 
 def test_a_busy_endpoint_is_asked_again(embedder: EndpointEmbedder, server: Endpoint) -> None:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import shutil
 import struct
+import sys
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from importlib.util import find_spec
@@ -17,8 +20,8 @@ import numpy as np
 import pytest
 
 from confluence_sync.config import Settings
+from confluence_sync.embed import choose, open_embedder
 from confluence_sync.embed import download as downloading
-from confluence_sync.embed import open_embedder
 from confluence_sync.embed.download import FILES, File, Following, download, hub, model_folder
 from confluence_sync.embed.local import LocalEmbedder, sha256
 from confluence_sync.errors import SettingsError
@@ -204,18 +207,15 @@ def test_a_broken_onnx_file_is_named(tmp_path: Path) -> None:
         LocalEmbedder(tmp_path).embed(["w1"])
 
 
-@pytest.fixture
-def files(tmp_path: Path) -> Iterator[tuple[str, Path]]:
-    """A server on 127.0.0.1 over a folder with one 20 MB file, and the folder."""
-    folder = tmp_path / "served"
-    tiny(folder, "bert")
-    (folder / "model.safetensors").write_bytes((folder / "model.safetensors").read_bytes() + bytes(2 * downloading.PART))
+@contextmanager
+def served(folder: Path) -> Iterator[str]:
+    """A server on 127.0.0.1 over a folder; /hub/x redirects to /x and /round/x to itself."""
 
     class Quiet(SimpleHTTPRequestHandler):
         def do_GET(self) -> None:
-            if self.path.startswith("/hub/"):
+            if self.path.startswith(("/hub/", "/round/")):
                 self.send_response(302)
-                self.send_header("location", self.path[4:])
+                self.send_header("location", self.path.removeprefix("/hub"))
                 self.send_header("content-length", "0")
                 self.end_headers()
                 return
@@ -227,10 +227,22 @@ def files(tmp_path: Path) -> Iterator[tuple[str, Path]]:
     server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(folder)))
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
-    yield f"http://127.0.0.1:{server.server_port}", folder
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}"
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> Iterator[tuple[str, Path]]:
+    """The address of a server over a model folder with one 16 MB file, and the folder."""
+    folder = tmp_path / "served"
+    tiny(folder, "bert")
+    (folder / "model.safetensors").write_bytes((folder / "model.safetensors").read_bytes() + bytes(2 * downloading.PART))
+    with served(folder) as address:
+        yield address, folder
 
 
 def link_to(address: str) -> Link:
@@ -286,6 +298,88 @@ def test_a_downloaded_model_is_used_without_asking_anybody(tmp_path: Path, minil
         embedder = open_embedder(Settings(state_dir=tmp_path, embedding_backend=backend))
         assert isinstance(embedder, LocalEmbedder)
         assert embedder.facts().dimension == 384
+
+
+def test_a_first_use_downloads_the_model(
+    minilm: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """EMBEDDING_BACKEND=onnx fetches the model once, told in tenths, and the second time asks nobody."""
+    with served(minilm) as address, caplog.at_level(logging.INFO):
+        monkeypatch.setattr(choose, "hub", lambda bundle: link_to(f"{address}/"))
+        settings = Settings(state_dir=tmp_path, embedding_backend="onnx")
+        first = open_embedder(settings)
+    assert first is not None
+    assert first.facts().weights == KNOWN
+    assert "model.safetensors: 86 of 86 MB" in caplog.text
+    assert open_embedder(settings) is not None
+
+
+def test_a_bar_is_drawn_on_a_terminal(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """Where somebody watches there is a bar, with an end."""
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True)
+    told = downloading.progress()
+    told("m", downloading.MEGABYTE, 2 * downloading.MEGABYTE)
+    told("m", 2 * downloading.MEGABYTE, 2 * downloading.MEGABYTE)
+    assert capsys.readouterr().err == "\rm [#####     ] 1 of 2 MB\rm [##########] 2 of 2 MB\n"
+
+
+def test_missing_packages_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without the extra the message has the pip line."""
+    monkeypatch.setitem(sys.modules, "confluence_sync.embed.local", None)
+    with pytest.raises(SettingsError, match=r"pip install 'confluence-sync\[onnx\]'"):
+        open_embedder(Settings(embedding_model_path=tmp_path))
+
+
+def test_a_model_may_pool_by_its_first_token(tmp_path: Path) -> None:
+    """1_Pooling decides between mean and first token."""
+    mean = LocalEmbedder(tiny(tmp_path, "bert"), threads=1).embed(["w1 w2"])
+    (tmp_path / "1_Pooling").mkdir()
+    (tmp_path / "1_Pooling" / "config.json").write_text('{"pooling_mode_cls_token": true}')
+    assert not np.allclose(LocalEmbedder(tmp_path, threads=1).embed(["w1 w2"]), mean, atol=1e-4)
+
+
+def test_brain_floats_are_read(tmp_path: Path) -> None:
+    """BF16 weights are the upper halves of 32-bit ones."""
+    tiny(tmp_path, "bert")
+    whole = LocalEmbedder(tmp_path, threads=1).embed(["w1 w2"])
+    raw = (tmp_path / "model.safetensors").read_bytes()
+    size = struct.unpack("<Q", raw[:8])[0]
+    values = np.frombuffer(raw[8 + size :], dtype=np.uint32)
+    index = {
+        k: {**v, "dtype": "BF16", "data_offsets": [x // 2 for x in v["data_offsets"]]} for k, v in json.loads(raw[8 : 8 + size]).items()
+    }
+    header = json.dumps(index).encode()
+    (tmp_path / "model.safetensors").write_bytes(struct.pack("<Q", len(header)) + header + (values >> 16).astype(np.uint16).tobytes())
+    assert np.allclose(LocalEmbedder(tmp_path, threads=1).embed(["w1 w2"]), whole, atol=0.05)
+
+
+def test_other_tensors_are_told(tmp_path: Path) -> None:
+    """A safetensors file without an encoder names itself."""
+    tiny(tmp_path, "bert", "vision.")
+    with pytest.raises(SettingsError, match="holds no BERT or RoBERTa encoder"):
+        LocalEmbedder(tmp_path).embed(["w1"])
+
+
+def test_a_part_that_is_empty_ends_the_download(tmp_path: Path) -> None:
+    """A server that answers with nothing is a failure and not an endless loop."""
+    (tmp_path / "served").mkdir()
+    (tmp_path / "served" / "config.json").write_bytes(b"")
+    with served(tmp_path / "served") as address, pytest.raises(SettingsError, match="broke off after 0 bytes"):  # noqa: PT012  # closes its link
+        link = link_to(f"{address}/")
+        try:
+            download(link, tmp_path / "m", (File("config.json"),))
+        finally:
+            link.close()
+
+
+def test_redirects_in_a_circle_end(tmp_path: Path) -> None:
+    """A hub that sends us round and round is a failure."""
+    with served(tmp_path) as address, pytest.raises(SettingsError, match="in a circle"):  # noqa: PT012  # closes its link
+        link = link_to(f"{address}/round/")
+        try:
+            download(link, tmp_path / "m", (File("config.json"),))
+        finally:
+            link.close()
 
 
 def test_the_hub_is_the_one_that_is_documented() -> None:

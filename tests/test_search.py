@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from confluence_sync.model import Hit
-from confluence_sync.search import distinct, fuse, search
+from confluence_sync.search import distinct, fuse, search, section
 from confluence_sync.search_words import MOST_WORDS, folded, fts5, pairs, plain, scaled, words
 from confluence_sync.stores.memory import MemoryStore
 from tests.store_contract import chunk
@@ -82,6 +82,12 @@ def test_a_section_is_joined_in_reading_order() -> None:
     store.write([*made[:3], replace(made[3], metadata=replace(made[3].metadata, heading_path="Other"))])
     (found,) = search(store, "middle beta S", 1, sections=True)
     assert found.text == "S > P\n\nalpha start\n\nshared\n\nmiddle beta\n\nthe end"
+
+
+def test_a_section_of_a_stranger_is_the_hit_itself() -> None:
+    """Without metadata there are no headings to go by."""
+    strange = Hit("x", 0.5, "text", None)
+    assert section(MemoryStore(), "text", strange) == strange
 
 
 def test_search_gives_no_more_than_asked() -> None:

@@ -325,3 +325,44 @@ def test_settings_say_where(tmp_path: Path) -> None:
     backend.open("c").write([FRENCH])
     assert "numpy" not in sys.modules or backend.embedder is None
     backend.close()
+
+
+def test_a_query_inside_a_transaction_sees_what_was_written(backend: SqliteBackend) -> None:
+    """Reading is part of a transaction that is open on the same thread."""
+    store = backend.open("c")
+    with store.transaction():
+        store.write(SAMPLE)
+        assert store.query("journal", 1)[0].chunk_id == DISK.id
+
+
+def test_an_earlier_layout_is_brought_up_to_date(path: Path) -> None:
+    """A file of layout 1 gets the column it lacks and keeps its chunks."""
+    backend = SqliteBackend(path)
+    backend.open("c").write(SAMPLE)
+    connection = backend.connections.mine()
+    connection.execute("ALTER TABLE collections DROP COLUMN stamp")
+    connection.execute("PRAGMA user_version = 1")
+    backend.close()
+    again = SqliteBackend(path)
+    assert again.open("c").identity().count == 3
+    again.close()
+
+
+@pytest.mark.parametrize(
+    ("said", "kind", "told"),
+    [
+        ("no such module: fts5", SettingsError, "use a build with FTS5"),
+        ("disk I/O error", ServerFailed, "check the disk"),
+    ],
+)
+def test_what_sqlite_says_becomes_advice(path: Path, said: str, kind: type[Exception], told: str) -> None:
+    """A Python without FTS5 is a setting, a failing disk is not; each message has a next step."""
+    with pytest.raises(kind, match=told), sqlite_file.said_plainly(path):
+        raise sqlite3.OperationalError(said)
+
+
+def test_a_path_that_is_a_folder_is_told(path: Path) -> None:
+    """STATE_DIR with a folder in place of the file is an error about STATE_DIR."""
+    path.mkdir(parents=True)
+    with pytest.raises(SettingsError, match="set STATE_DIR"):
+        SqliteBackend(path).open("c")
