@@ -203,3 +203,16 @@ def test_a_page_that_cannot_be_read_does_not_leave_readers_without_it(job: Job, 
         assert job.readers_see() == pages()
     assert job.sync().exit == 0
     assert job.readers_see() == pages()
+
+
+def test_a_page_that_keeps_failing_is_reported_and_makes_no_rotation_of_its_own(job: Job, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A page that never got in does not make a new collection every night, and every night's exit is 3."""
+    with Faulty("5").breaks(monkeypatch):
+        first = job.sync()
+        second = job.sync()
+    assert (first.exit, second.exit, second.pages.failed) == (3, 3, 1)
+    assert second.live_collection == first.live_collection
+    assert job.readers_see() == pages("5")
+    job.simulator.edit("5", "<p>mended</p>")
+    assert job.sync().exit == 0
+    assert job.readers_see() == pages()

@@ -45,6 +45,11 @@ left join generation_page g on g.generation = ? and g.page_id = s.page_id and g.
 where s.scope = ? and s.kind <> 'defer' and g.page_id is null"""
 
 
+STILL_FAILING = """select s.page_id, l.title from step s join listing l on l.scope = s.scope and l.page_id = s.page_id
+join generation_page g on g.generation = ? and g.page_id = s.page_id and g.version = l.version and g.fails > 0
+where s.scope = ? order by s.page_id"""
+
+
 @dataclass(frozen=True, slots=True)
 class Generation:
     """One collection among those that follow each other under `target`; `address` is what its readers must name, "" until it exists."""
@@ -167,6 +172,10 @@ class Generations:
     def news(self, scope: str, live: Generation | None) -> int:
         """How many steps of the plan are not just pages that failed at this very version when the live generation was filled."""
         return int(self._db.rows(NEWS, [live.name if live else "", scope])[0][0] or 0)
+
+    def still_failing(self, scope: str, live: Generation) -> list[tuple[str, str]]:
+        """(page id, title) of the pages that failed when the live generation was filled and have not changed since."""
+        return [(str(page_id), str(title)) for page_id, title in self._db.rows(STILL_FAILING, [live.name, scope])]
 
     def switch(self, generation: Generation, address: str) -> None:
         """Makes a generation the live one, and its pages the entries of its scope, in one transaction."""

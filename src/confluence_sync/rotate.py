@@ -26,7 +26,7 @@ from confluence_sync.mentions import with_names
 from confluence_sync.model import PageRef, Presence, Scope, batched, digest
 from confluence_sync.plan import Kind, Plan
 from confluence_sync.prepare import Prepared, Workshop
-from confluence_sync.report import Held, SpaceReport
+from confluence_sync.report import FailedPage, Held, SpaceReport
 from confluence_sync.run import Run
 from confluence_sync.source.base import BULK, Failure
 
@@ -86,7 +86,13 @@ class Rotation:
         if news and percent < share:
             log.warning("%d pages differ, %.1f %% and less than ROTATE_MIN_CHANGE=%d: they wait", news, percent, share)
             self.report.pages.deferred += news
-        return news > 0 and percent >= share
+        if news and percent >= share:
+            return True
+        for page_id, title in self.state.still_failing(self.plan.scope, self.live.generation):
+            why = "it failed when the collection was filled and has not changed since; --rebuild tries it again"
+            self.report.failed.append(FailedPage(page_id, title, why))
+            self.report.pages.failed += 1
+        return False
 
     def still_there(self) -> list[PageRef] | None:
         """Pages that the listing did not show but that are not proven gone: they go along. None when that could not be told."""
