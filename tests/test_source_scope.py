@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from confluence_sync.listing import Wanted
+from confluence_sync.plan import Wanted
 from confluence_sync.report import Report
 from confluence_sync.run import Means
 from confluence_sync.simulator.faults import read_rules
