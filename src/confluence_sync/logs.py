@@ -18,6 +18,16 @@ def shown(text: str) -> str:
     return CONTROL.sub("\ufffd", plain_text(text))
 
 
+def one_line(text: str) -> str:
+    """The same on one line: a page title must not forge a line of its own."""
+    return " ".join(shown(text).split())
+
+
+def json_text(value: object) -> str:
+    """JSON for a terminal or a pipe: control characters that JSON itself lets pass are escaped."""
+    return re.sub(r"[\x7f-\x9f]", lambda found: f"\\u{ord(found[0]):04x}", json.dumps(value, ensure_ascii=False))
+
+
 class TextLines(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         level = "" if record.levelno == logging.INFO else f"{record.levelname.lower()}: "
@@ -42,5 +52,5 @@ def set_up(log_format: str, level: str) -> None:
 
 
 def _with_traceback(formatter: logging.Formatter, record: logging.LogRecord) -> str:
-    message = record.getMessage()
+    message = record.getMessage().replace("\n", "\n  ")  # what a foreign text puts on a line of its own is not one of ours
     return f"{message}\n{formatter.formatException(record.exc_info)}" if record.exc_info else message

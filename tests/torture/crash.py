@@ -13,14 +13,24 @@ from confluence_sync.errors import ConfluenceSyncError
 from confluence_sync.plan import Wanted
 from confluence_sync.run import open_state
 from confluence_sync.simulator.server import Simulator
-from confluence_sync.stores.base import Backend
-from confluence_sync.stores.memory import MemoryBackend
+from confluence_sync.stores.base import Backend, Feature, Identity
+from confluence_sync.stores.memory import ALL, MemoryBackend, MemoryStore
 from confluence_sync.stores.sqlite import SqliteBackend
 from tests.torture.fuse import WHEN, Fuse, FusedBackend, Stop, fused
 from tests.torture.oracle import Contents, contents, difference, fresh
 from tests.torture.world import first_day, second_day, settings_for, small_steps, sync_once
 
-STORES = ("memory", "sqlite")
+STORES = ("memory", "sqlite", "unlisted")
+
+
+class Unlisted(MemoryStore):
+    """A store that cannot say what it holds: nothing but the state can tell the next run what a killed one left."""
+
+    def __init__(self) -> None:
+        super().__init__(features=ALL & ~Feature.LIST)
+
+    def identity(self) -> Identity:
+        return Identity(self.id, None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +55,7 @@ class Ground:
     memory: MemoryBackend
 
     def backend(self) -> Backend:
-        return self.memory if self.store == "memory" else SqliteBackend(self.folder / "state" / "store.db")
+        return SqliteBackend(self.folder / "state" / "store.db") if self.store == "sqlite" else self.memory
 
     def run(self, fuse: Fuse, wanted: Wanted) -> None:
         backend = self.backend()
@@ -78,7 +88,9 @@ def crash_matrix(folder: Path, store: str, scenario: str, every: int = 1, first:
     """Every cell of one store and one scenario, or every n-th from `first` on. `twice` cuts the run after the cut one, too."""
     filled, change, wanted = SCENARIOS[scenario]
     with small_steps(), Simulator(first_day()) as simulator:
-        ground = Ground(simulator, folder / "ground", store, MemoryBackend())
+        ground = Ground(
+            simulator, folder / "ground", store, MemoryBackend(stores={"confluence": Unlisted()} if store == "unlisted" else {})
+        )
         (ground.folder / "state").mkdir(parents=True)
         if filled:
             ground.run(Fuse(), Wanted())

@@ -21,7 +21,7 @@ from confluence_sync.simulator.site import CLOUD_ID
 from confluence_sync.stores import remote
 from confluence_sync.stores.base import Backend
 
-HURRIED = Patience(tries=2, first_wait=0.01, longest_wait=0.05, timeout=2)
+HURRIED = Patience(tries=2, first_wait=0.01, longest_wait=0.05, timeout=10)
 KINDS = ("v2", "cql", "v1", "dc")
 CLOSED_ROUTES = {
     "v2": "",

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import json
 from contextlib import aclosing, closing
 
 from confluence_sync.answer import Found, Piece, Question, Source, Written
 from confluence_sync.commands.common import add_log_options, settings_for
 from confluence_sync.config import Settings
 from confluence_sync.errors import SettingsError
-from confluence_sync.logs import shown
+from confluence_sync.logs import json_text, shown
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -64,4 +63,4 @@ def _sources(written: Written, found: tuple[Source, ...]) -> str:
 def _json(written: Written, found: tuple[Source, ...]) -> str:
     sources = [{"number": s.number, "title": s.title, "url": s.url, "heading": s.heading, "excerpt": s.excerpt} for s in found]
     by = "model" if written.by_model else "retrieval"
-    return json.dumps({"answer": written.text, "sources": sources, "cited": list(written.cited), "answered_by": by}, ensure_ascii=False)
+    return json_text({"answer": written.text, "sources": sources, "cited": list(written.cited), "answered_by": by})

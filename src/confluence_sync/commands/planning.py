@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import json
 from dataclasses import asdict
 
 from confluence_sync.commands.common import add_run_options, progress_for, settings_for, wanted_for
 from confluence_sync.listing import steps
-from confluence_sync.logs import shown
+from confluence_sync.logs import json_text, one_line
 from confluence_sync.plan import Kind, Plan, Step, ceiling
 from confluence_sync.pricing import price
 from confluence_sync.run import Means, Run
@@ -33,7 +32,7 @@ def run(options: argparse.Namespace) -> int:
         progress.close()
         shown_plans.append(_as_json(job, plan)) if options.json else _print(job, plan)
     if options.json:
-        print(json.dumps({"spaces": shown_plans}, ensure_ascii=False))
+        print(json_text({"spaces": shown_plans}))
     return 0
 
 
@@ -57,7 +56,7 @@ def _print(job: Run, plan: Plan) -> None:
     print(f"{plan.described}: {plan.listed} pages listed")
     for kind in Kind:
         for step in steps(job.state, plan.scope, kind):
-            print(f"  {SIGNS[kind]} {kind.value:<7} {shown(step.title)} ({step.page_id}): {shown(step.why)}")
+            print(f"  {SIGNS[kind]} {kind.value:<7} {one_line(step.title)} ({step.page_id}): {one_line(step.why)}")
     counts = ", ".join(f"{plan.count(kind)} to {kind.value}" for kind in Kind if plan.count(kind))
     print(f"{counts or 'nothing to do'}; {plan.keep} stay as they are. Applying it takes {price(job.state, plan).as_text()}.")
     if plan.count(Kind.DELETE) > max(ceiling(plan.known), job.settings.max_deletes):

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import json
 
 from confluence_sync.commands.collection import opened_collection
 from confluence_sync.commands.common import add_log_options, settings_for
-from confluence_sync.logs import shown
+from confluence_sync.logs import json_text, one_line, shown
 from confluence_sync.model import Filter, Hit
 
 
@@ -29,11 +28,7 @@ def run(options: argparse.Namespace) -> int:
     where = Filter(space_keys=tuple(options.in_space), labels=tuple(options.label), modified_since=options.since)
     with opened_collection(settings) as store:
         hits = search(store, options.text, max(1, min(options.top_k, 100)), where, sections=options.sections)
-    print(
-        json.dumps([as_json(hit) for hit in hits], ensure_ascii=False)
-        if options.json
-        else "\n\n".join(map(as_text, hits)) or "nothing found"
-    )
+    print(json_text([as_json(hit) for hit in hits]) if options.json else "\n\n".join(map(as_text, hits)) or "nothing found")
     return 0
 
 
@@ -55,4 +50,4 @@ def as_text(hit: Hit) -> str:
     about = f"\n      {m.url}  (changed {m.last_modified[:10]})" if m else ""
     _, _, body = hit.text.partition("\n\n")  # the context line says what the head says
     excerpt = " ".join((body or hit.text).split())[:240]
-    return shown(f"{head}{about}\n      {excerpt}")
+    return f"{one_line(head)}{shown(about)}\n      {one_line(excerpt)}"

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from confluence_sync.commands.common import add_log_options, settings_for, table, write_file
 from confluence_sync.config import Settings
+from confluence_sync.logs import json_text
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -27,7 +28,7 @@ def run(options: argparse.Namespace) -> int:
 
         write_file(options.html, html_report(stored[0], stored[1:]), "--html")
     if options.json:
-        print(json.dumps(reports, ensure_ascii=False))
+        print(json_text(reports))
     elif not reports:
         print("no run yet")
     else:

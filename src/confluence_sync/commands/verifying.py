@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import argparse
-import json
 
 from confluence_sync.commands.common import add_log_options, progress_for, settings_for
-from confluence_sync.logs import shown
+from confluence_sync.logs import json_text, one_line
 from confluence_sync.verify import Verdict
 
 NAMED = 20
@@ -46,14 +45,14 @@ def run(options: argparse.Namespace) -> int:
 
 def _say(verdict: Verdict, as_json: bool) -> None:
     if as_json:
-        print(json.dumps(as_object(verdict), ensure_ascii=False))
+        print(json_text(as_object(verdict)))
         return
     held = f"{verdict.chunks} chunks in the store" if verdict.listed else "this store cannot list its chunks, so only pages are compared"
     print(f"{verdict.pages} pages in the space, {held}: {'no difference' if verdict.sound else 'they differ'}")
     for wrong, count in verdict.counts.most_common():
         print(f"  {count} {wrong.value}")
     for one in verdict.differences[:NAMED]:
-        print(f"    {one.wrong.value}: {one.count} at {shown(one.title) or 'no page of ours'} ({one.page_id or '-'})")
+        print(f"    {one.wrong.value}: {one.count} at {one_line(one.title) or 'no page of ours'} ({one.page_id or '-'})")
     if len(verdict.differences) > NAMED:
         print(f"    and {len(verdict.differences) - NAMED} more; --json names the first {len(verdict.differences)}")
 
