@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 
-from confluence_sync.errors import ServerFailed
+from confluence_sync.errors import Rejected, ServerFailed
 from confluence_sync.model import EVERYTHING, Chunk, Filter, Hit, Stored
 from confluence_sync.stores.base import Feature, Identity
 
@@ -20,6 +20,8 @@ class AppendOnly:
     held: dict[str, list[Chunk]] = field(default_factory=dict)
     before: Callable[[str], None] = lambda effect: None
     after: Callable[[str], None] = lambda effect: None
+    refuses: str = ""
+    mute: bool = False
     written: int = 0
 
     def open(self, collection: str) -> AppendOnlyStore:
@@ -50,8 +52,12 @@ class AppendOnlyStore:
             return
         if self.collection not in self.backend.held:
             raise ServerFailed(f"{self.collection} is gone")
-        self.backend.effect("write", lambda: self.backend.held[self.collection].extend(chunks))
-        self.backend.written += len(chunks)
+        taken = [chunk for chunk in chunks if not self.backend.refuses or self.backend.refuses not in chunk.text]
+        self.backend.effect("write", lambda: self.backend.held[self.collection].extend(taken))
+        self.backend.written += len(taken)
+        refused = tuple(chunk.id for chunk in chunks if chunk not in taken)
+        if refused:
+            raise Rejected(f"not taken: {refused}", 400, chunk_ids=refused)
 
     def delete(self, chunk_ids: Sequence[str]) -> None:
         raise NotImplementedError
@@ -67,6 +73,8 @@ class AppendOnlyStore:
 
     def query(self, text: str, top_k: int, where: Filter = EVERYTHING) -> list[Hit]:
         """By shared words; a text that contains the query comes first, as with vectors."""
+        if self.backend.mute:
+            raise ServerFailed("no answer to queries")
         words = set(text.split())
         scored = [(text in c.text, len(words & set(c.text.split())) / len(words), c) for c in self.backend.held[self.collection]]
         best = sorted((one for one in scored if one[1] and where.matches(one[2].metadata)), key=lambda one: (one[0], one[1]), reverse=True)

@@ -216,3 +216,30 @@ def test_a_page_that_keeps_failing_is_reported_and_makes_no_rotation_of_its_own(
     job.simulator.edit("5", "<p>mended</p>")
     assert job.sync().exit == 0
     assert job.readers_see() == pages()
+
+
+def test_a_refused_chunk_fails_its_page_and_the_rest_goes_live(job: Job) -> None:
+    """The store names the chunk; that page is reported, exit 3, and readers get all others."""
+    job.simulator.edit("4", "<p>poison</p>")
+    job.store.refuses = "poison"
+    report = job.sync()
+    assert (report.exit, [page.page_id for page in report.spaces[0].failed]) == (3, ["4"])
+    assert job.readers_see() == pages("4")
+
+
+def test_a_server_that_cannot_be_asked_after_a_lost_answer_is_given_up(job: Job) -> None:
+    """Whether the chunks are in cannot be told, so that generation never goes live: exit 5, and the old one stays."""
+    job.sync()
+    live = job.live_file.read_text()
+    job.simulator.edit("3", "<p>other words</p>")
+
+    def fail(effect: str) -> None:
+        if effect == "write":
+            job.store.mute = True
+            raise ServerFailed("connection reset")
+
+    job.store.after = fail
+    with pytest.raises(ServerFailed, match="2 generations"):
+        job.sync()
+    assert job.live_file.read_text() == live
+    assert job.readers_see() == pages()
