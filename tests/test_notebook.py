@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from confluence_sync.config import Settings
-from confluence_sync.listing import Wanted
 from confluence_sync.model import Hit
 from confluence_sync.notebook import bars, histogram, hits, open_place, report_page, search
+from confluence_sync.plan import Wanted
 from confluence_sync.run import Means
 from confluence_sync.sync import run
 

@@ -10,7 +10,7 @@ import pytest
 from confluence_sync.cli import main
 from confluence_sync.commands.status import stored_reports
 from confluence_sync.errors import RemoteError
-from confluence_sync.listing import Wanted
+from confluence_sync.plan import Wanted
 from confluence_sync.run import Means
 from confluence_sync.simulator.server import Simulator
 from confluence_sync.stores.memory import MemoryBackend, MemoryStore
