@@ -49,3 +49,11 @@ def test_a_token_that_ends_before_the_labels_costs_no_labels(tmp_path: Path) -> 
         for request in range(7, 11):
             outcome = field.run(Cell("v2", "sqlite", "confluence", "401", request, "from then on"))
             assert (outcome.trouble, outcome.exit in (2, 4)) == ("", True)
+
+
+def test_a_proxy_page_in_place_of_the_stores_answer_is_no_success(tmp_path: Path) -> None:
+    """A write, a new metadata or a deletion that a page of HTML answered with 200 did not happen: exit 5, and the next run does it."""
+    with prepared(tmp_path, "v2", "underscore") as field:
+        for request in range(1, field.requests["store"] + 1):
+            outcome = field.run(Cell("v2", "underscore", "store", "html200", request, "once"))
+            assert (outcome.exit, outcome.trouble) == (5, ""), outcome

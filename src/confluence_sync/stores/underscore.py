@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from urllib.parse import quote
 
 from confluence_sync.config import Settings
-from confluence_sync.errors import NotFound, Rejected, SettingsError
-from confluence_sync.http import Link
+from confluence_sync.errors import BadAnswer, NotFound, Rejected, SettingsError
+from confluence_sync.http import Answer, Link
 from confluence_sync.jsonvalue import JsonObject, as_object, child, objects, text
 from confluence_sync.model import EVERYTHING, Chunk, Filter, Hit, MetadataValue, Stored, batched, metadata_from
 from confluence_sync.stores.base import Feature, Identity
@@ -48,12 +48,22 @@ class UnderscoreStore:
 
     def _send(self, chunks: Sequence[Chunk]) -> None:
         documents = [{"document_id": c.id, "text": c.text, "metadata": c.metadata.as_dict()} for c in chunks]
-        self.link.send("POST", f"{ROOT}/documents", payload={"collection_id": self.collection, "documents": documents})
+        answer = self.link.send("POST", f"{ROOT}/documents", payload={"collection_id": self.collection, "documents": documents})
+        taken = self._said(answer).get("upserted")
+        if isinstance(taken, int) and taken != len(chunks):
+            raise BadAnswer(f"the Vector API took {taken} of {len(chunks)} documents and says that all is well")
+
+    def _said(self, answer: Answer) -> JsonObject:
+        """What the server says it did. A proxy's page has status 200, too, and did nothing; only a legacy server may say nothing."""
+        legacy = Feature.LIST not in self.features
+        said = answer.json() if answer.body or not legacy else {}
+        return {} if legacy and not isinstance(said, dict) else as_object(said, "documents")
 
     def delete(self, chunk_ids: Sequence[str]) -> None:
         self._require(Feature.DELETE)
         for some in batched(list(chunk_ids), MOST_DOCUMENTS):
-            self.link.send("POST", f"{ROOT}/documents/delete", payload={"collection_id": self.collection, "document_ids": some})
+            payload: dict[str, object] = {"collection_id": self.collection, "document_ids": some}
+            self._said(self.link.send("POST", f"{ROOT}/documents/delete", payload=payload))
 
     def retag(self, chunks: Sequence[Chunk]) -> None:
         self._require(Feature.RETAG)
@@ -61,7 +71,7 @@ class UnderscoreStore:
 
     def ids(self) -> Iterator[Stored]:
         self._require(Feature.LIST)
-        cursor = ""
+        cursor, seen = "", {""}
         while True:
             params = [("collection_id", self.collection), ("limit", "1000"), *([("cursor", cursor)] if cursor else [])]
             answer = as_object(self.link.get(f"{ROOT}/documents", params), "documents")
@@ -70,6 +80,9 @@ class UnderscoreStore:
             cursor = text(answer, "next_cursor", "documents", "")
             if not cursor:
                 return
+            if cursor in seen:
+                raise BadAnswer(f"the Vector API repeats the cursor {cursor[:40]!r}; its list of documents is not whole")
+            seen.add(cursor)
 
     def transaction(self) -> AbstractContextManager[None]:
         return nullcontext()
@@ -128,7 +141,8 @@ class UnderscoreBackend:
         payload: dict[str, object] = {"collection_id": collection, **({"embedding_model_id": model} if model else {})}
         payload["metadata"] = {"source": "confluence", "generation": uuid.uuid4().hex}  # a collection that exists keeps its own
         try:
-            self.link.send("POST", f"{ROOT}/collections", payload=payload)
+            answer = self.link.send("POST", f"{ROOT}/collections", payload=payload)
+            _ = None if legacy else as_object(answer.json(), "collection")
         except Rejected as refusal:
             if refusal.status != 409:
                 raise
