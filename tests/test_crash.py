@@ -25,3 +25,9 @@ def test_a_run_that_is_killed_at_any_effect_loses_nothing(tmp_path: Path, store:
 def test_two_kills_in_a_row_lose_nothing(tmp_path: Path) -> None:
     """The run that follows a killed one may be killed at the same effect, too."""
     assert [cut for cut in crash_matrix(tmp_path, "memory", "a day of changes", EVERY, FIRST, twice=True) if cut.trouble] == []
+
+
+@pytest.mark.parametrize("store", ["memory", "unlisted"])
+def test_an_edit_between_a_killed_run_and_the_next_leaves_nothing_behind(tmp_path: Path, store: str) -> None:
+    """What the killed run wrote of a page that was edited again is known to the state, also where the store cannot list it, and goes."""
+    assert [cut for cut in crash_matrix(tmp_path, store, "a day of changes", 5, FIRST % 5 + 1, edited=True) if cut.trouble] == []

@@ -84,8 +84,13 @@ SCENARIOS: dict[str, Scenario] = {
 }
 
 
-def crash_matrix(folder: Path, store: str, scenario: str, every: int = 1, first: int = 1, *, twice: bool = False) -> Iterator[Cut]:
-    """Every cell of one store and one scenario, or every n-th from `first` on. `twice` cuts the run after the cut one, too."""
+def crash_matrix(
+    folder: Path, store: str, scenario: str, every: int = 1, first: int = 1, *, twice: bool = False, edited: bool = False
+) -> Iterator[Cut]:
+    """Every cell of one store and one scenario, or every n-th from `first` on.
+
+    `twice` cuts the run after the cut one, too; `edited` edits a page in between.
+    """
     filled, change, wanted = SCENARIOS[scenario]
     with small_steps(), Simulator(first_day()) as simulator:
         ground = Ground(
@@ -100,11 +105,13 @@ def crash_matrix(folder: Path, store: str, scenario: str, every: int = 1, first:
         ground.copied(folder / "whole").run(whole, wanted)
         for when in WHEN:
             for at in range(first, len(whole.effects) + 1, every):
-                trouble = _cut(ground.copied(folder / "cell"), Fuse(at, when), wanted, expected, twice)
+                if edited:
+                    simulator.edit("1002", "<p>as the cut run finds it</p>")
+                trouble = _cut(ground.copied(folder / "cell"), Fuse(at, when), wanted, expected, twice, edited)
                 yield Cut(store, scenario, at, when, whole.effects[at - 1], trouble)
 
 
-def _cut(ground: Ground, fuse: Fuse, wanted: Wanted, expected: Contents, twice: bool) -> str:
+def _cut(ground: Ground, fuse: Fuse, wanted: Wanted, expected: Contents, twice: bool, edited: bool) -> str:
     try:
         ground.run(fuse, wanted)
         return "the run was not cut"
@@ -113,6 +120,9 @@ def _cut(ground: Ground, fuse: Fuse, wanted: Wanted, expected: Contents, twice: 
     if twice:
         with contextlib.suppress(Stop):
             ground.run(Fuse(fuse.at, fuse.when), wanted)
+    if edited:
+        ground.simulator.edit("1002", "<p>as the next run finds it</p>")
+        expected = fresh(ground.simulator)
     try:
         ground.run(Fuse(), Wanted())
     except ConfluenceSyncError as error:
