@@ -296,3 +296,9 @@ def test_any_sequence_of_blocks(parts: list[str], size: int, overlap: int) -> No
         assert "\ufffd" not in chunk.text
     assert set(re.findall(r"\w+", text)) <= set(re.findall(r"\w+", " ".join(body(chunk) for chunk in found)))
     assert len({chunk.id for chunk in found}) == len(found)
+
+
+def test_a_table_with_something_below_it() -> None:
+    """A table that an indented block continues, as only damaged pages have it, is cut as text, and counts stay exact."""
+    found = chunks(page(""), "| a |\n| --- |\n" + "| cell |\n" * 30 + "  ```\n  x\n\n  y\n  ```", SMALL)
+    assert [chunk.metadata.tokens for chunk in found] == [tokens.count(chunk.text) for chunk in found]

@@ -109,6 +109,7 @@ def test_list_with_text_between_items() -> None:
     assert markdown("<ul>before<li>item</li></ul>") == "before\n\n- item"
     assert markdown("<li>alone</li>") == "- alone"
     assert markdown("<ol><ul><li>first</li></ul></ol>") == "- first"
+    assert markdown("<ul><p>a</p><pre>b</pre><li>c</li><p></p><pre>d</pre></ul>") == "a\n\n```\nb\n```\n\n- c\n  ```\n  d\n  ```"
 
 
 def test_marks_and_blocks_mixed() -> None:

@@ -78,7 +78,7 @@ class _Cutter:
         fence = _FENCE_OPEN.match(text)
         if fence and text.endswith("\n" + fence.group(1)):
             return self._fence(text, fence)
-        if text.startswith("| ") and _RULE.fullmatch(text.partition("\n")[2].partition("\n")[0]):
+        if text.startswith("| ") and _is_table(text.split("\n")):
             return self._table(text)
         if text.startswith(">"):
             return self._quote(text)
@@ -196,6 +196,10 @@ class _Cutter:
             parts = [part.strip() for part in sentences(line.strip(), self.whole, room, self.count)]
             lines += [line_start(part) if position else part for position, part in enumerate(parts) if part]
         return self._grouped(lines or [text.strip()[:1]], "", "")
+
+
+def _is_table(lines: list[str]) -> bool:
+    return len(lines) > 1 and _RULE.fullmatch(lines[1]) is not None and all(line.startswith("|") for line in lines)
 
 
 def _quoted(text: str) -> str:

@@ -99,7 +99,8 @@ def _list(walk: Walk, element: etree._Element, number: int | None) -> None:
                 items.append(item("- " if number is None else f"{number}. ", _no_task(blocks)))
                 number = None if number is None else number + 1
         else:
-            items.extend(_below(items, walk.apart(partial(walk.visit, child))))
+            blocks = walk.apart(partial(walk.visit, child))
+            (items if items else walk.blocks).extend(_below(blocks) if items else blocks)
     if any(text and not text.isspace() for text in loose):
         walk.flush()
         walk.text(" ".join(loose))
@@ -112,12 +113,9 @@ def _no_task(blocks: list[str]) -> list[str]:
     return ["\\" + blocks[0], *blocks[1:]] if blocks[0].startswith(("[ ] ", "[x] ", "[X] ")) else blocks
 
 
-def _below(items: list[str], blocks: list[str]) -> list[str]:
+def _below(blocks: list[str]) -> list[str]:
     """What a list holds beside items, usually a list that should stand inside the item before it: it continues that item."""
-    if not blocks:
-        return []
-    text = "\n\n".join(blocks)
-    return ["  " + _INNER_LINE.sub("\n  ", text) if items else text]
+    return ["  " + _INNER_LINE.sub("\n  ", block) for block in ["\n\n".join(blocks)] if block]
 
 
 def item(marker: str, blocks: list[str]) -> str:
