@@ -1,6 +1,6 @@
 """What each store costs at scale: load, a night without changes, replacing a page, queries, recall, disk and memory.
 
-python -m benchmarks.stores KIND [ADDRESS] [--chunks 100000] [--windows 3]      KIND: sqlite, pgvector, milvus
+python -m benchmarks.stores [KIND] [ADDRESS] [--chunks 100000] [--windows 3]      KIND: sqlite, pgvector, milvus
 
 Texts and vectors are synthetic (embedding 300,000 windows would take hours): a chunk is 300 words drawn as words are in a
 language, its vector lies near those of its topic, so that there is something to find. Ratios and CPU seconds count;
@@ -105,7 +105,7 @@ def main() -> None:
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("kind", choices=("sqlite", "pgvector", "milvus"))
+    parser.add_argument("kind", nargs="?", default="sqlite", choices=("sqlite", "pgvector", "milvus"))
     parser.add_argument("address", nargs="?", default="", help="DATABASE_URL or Milvus address; not for sqlite")
     parser.add_argument("--chunks", type=int, default=100_000)
     parser.add_argument("--windows", type=int, default=3, help="window vectors a chunk")
