@@ -11,7 +11,7 @@ import pytest
 from confluence_sync.errors import Rejected, RemoteError, ServerFailed
 from confluence_sync.model import Chunk
 from confluence_sync.plan import Wanted
-from confluence_sync.stores.base import Feature
+from confluence_sync.stores.base import Feature, Identity
 from confluence_sync.stores.memory import ALL, MemoryBackend, MemoryStore
 from tests.torture.bench import Bench, bench
 from tests.torture.world import second_day
@@ -25,10 +25,14 @@ def filled(tmp_path: Path) -> Iterator[Bench]:
 
 @dataclass
 class Told(MemoryStore):
-    """Remembers the order of its calls; refuses chunks that say `poison`."""
+    """Remembers the order of its calls; refuses chunks that say `poison`; cannot tell what it holds unless it is `open`."""
 
     calls: list[tuple[str, int]] = field(default_factory=list)
     poison: str = "\0"
+    open: bool = True
+
+    def identity(self) -> Identity:
+        return super().identity() if self.open else Identity(self.id, None)
 
     def write(self, chunks: Sequence[Chunk]) -> None:
         bad = [chunk.id for chunk in chunks if self.poison in chunk.text]
@@ -84,9 +88,11 @@ def test_the_report_counts_what_the_store_holds(filled: Bench) -> None:
         assert pages.new + pages.changed + pages.retagged + pages.unchanged + pages.failed == pages.listed
 
 
-def test_a_refused_chunk_fails_its_page_alone(filled: Bench) -> None:
+@pytest.mark.parametrize("lists", [True, False])
+def test_a_refused_chunk_fails_its_page_alone(filled: Bench, lists: bool) -> None:
     """Exit 3, the page is named with the reason, the others are in; when the store takes it later, everything is right."""
-    told = tell(filled, poison="curare")
+    told = tell(filled, poison="curare", open=lists)
+    told.features = ALL if lists else ALL & ~Feature.LIST
     filled.simulator.edit("1002", "<h2>A</h2><p>curare</p>")
     filled.simulator.edit("1003", "<h2>A</h2><p>honey</p>")
     report = filled.sync()
