@@ -5,6 +5,7 @@ Invariant: an entry names every chunk that may be in the store before the store 
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -188,9 +189,8 @@ class State:
 
     def note_run(self, started: str, report: str, keep: int = 100) -> None:
         with self.database.transaction():
-            self.database.run(
-                "insert into run values (?, ?) on conflict (started) do update set report = excluded.report", [started, report]
-            )
+            key = f"{started} {time.time_ns()}"  # two runs may begin in one second
+            self.database.run("insert into run values (?, ?)", [key, report])
             self.database.run("delete from run where started not in (select started from run order by started desc limit ?)", [keep])
 
     def runs(self, limit: int = 10) -> list[str]:
