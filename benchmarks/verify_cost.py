@@ -10,8 +10,9 @@ import sys
 import tempfile
 from pathlib import Path
 
-from confluence_sync.simulator.server import Simulator
 from tests.torture.world import body, gateway, page
+
+from confluence_sync.simulator.server import Simulator
 
 
 def main() -> None:
