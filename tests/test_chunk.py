@@ -302,3 +302,10 @@ def test_a_table_with_something_below_it() -> None:
     """A table that an indented block continues, as only damaged pages have it, is cut as text, and counts stay exact."""
     found = chunks(page(""), "| a |\n| --- |\n" + "| cell |\n" * 30 + "  ```\n  x\n\n  y\n  ```", SMALL)
     assert [chunk.metadata.tokens for chunk in found] == [tokens.count(chunk.text) for chunk in found]
+
+
+def test_code_that_begins_with_nothing() -> None:
+    """Thousands of blank lines before the code do not fill a chunk."""
+    parts = cut(CODE.format("py", "\n" * 3000 + "x = 1\n" * 200), SMALL)
+    assert max(part.metadata.tokens for part in parts) <= SMALL.tokens
+    assert sum(part.text.count("x = 1") for part in parts) >= 200

@@ -12,6 +12,7 @@ from confluence_sync.convert.escape import line_start
 
 LINE, BLOCK, MINOR, MIDDLE, MAJOR = range(5)  # how strong the boundary before a unit is: within a block ... before a first-level heading
 _SURELY = 8  # characters for each token allowed, from which on a block counts as large without being counted
+_BLANK_LINES = 12  # that code larger than a chunk may begin with; more would fill it with nothing
 _CELL_FRAME = 3  # tokens, at most, that an empty cell and its border take
 MAX_NESTING = 6  # lists and quotes cut open within each other; deeper ones are cut as text
 
@@ -91,13 +92,13 @@ class _Cutter:
         opener, sign = opening.group().rstrip("\n"), opening.group(1)
         if self.count(opener + "\n") > self.limit // 4:
             opener = sign
-        room = self.limit - self.count(opener + "\n") - self.count(sign + "\n\n") - 2
+        room = self.limit - self.count(opener + "\n") - self.count(sign + "\n\n") - 6
         if room < self.limit // 4:
             return self._text(text)
         inside = text[opening.end() : -len(sign) - 1]
         leading = len(inside) - len(inside.lstrip("\n"))
         lines = [part for line in _FULL_LINE.split(inside[leading:]) for part in self._fitting(line, room)]
-        lines[0] = opener + "\n" * (leading + 1) + lines[0]
+        lines[0] = opener + "\n" * (min(leading, _BLANK_LINES) + 1) + lines[0]
         lines[-1] += "\n" + sign
         return self._grouped(lines, opener, sign)
 
