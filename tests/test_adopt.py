@@ -283,3 +283,20 @@ def test_sqlite_backend_reopens(tmp_path: Path) -> None:
             stamps.append(store.identity().stamp)
         assert len(set(stamps)) == 4
         assert backend.open("c").identity().stamp == stamps[-1]
+
+
+def test_chunks_of_another_confluence_are_not_ours(filled: Bench) -> None:
+    """Another Confluence whose space has the same key may share the collection: a rebuilt state leaves its chunks alone."""
+    ours = next(iter(filled.store.ids())).chunk_id
+    theirs = replace(memory_of(filled).chunks[ours], id="e" * 32)
+    theirs = replace(theirs, metadata=replace(theirs.metadata, source="dc:elsewhere.example.com", page_id="424242"))
+    filled.store.write([theirs])
+    filled.lose_state()
+    report = filled.sync()
+    assert (report.exit, report.pages.deleted, report.chunks.deleted) == (0, 0, 0)
+    assert theirs.id in filled.contents()
+
+
+def memory_of(made: Bench) -> MemoryStore:
+    assert isinstance(made.store, MemoryStore)
+    return made.store
