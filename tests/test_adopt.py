@@ -300,3 +300,13 @@ def test_chunks_of_another_confluence_are_not_ours(filled: Bench) -> None:
 def memory_of(made: Bench) -> MemoryStore:
     assert isinstance(made.store, MemoryStore)
     return made.store
+
+
+def test_a_page_whose_chunks_are_of_two_versions_is_read_again(filled: Bench) -> None:
+    """One chunk with the metadata of an older version is enough for a rebuilt state to doubt the page."""
+    store = memory_of(filled)
+    one = max((chunk for chunk in store.chunks.values() if chunk.page_id == "1002"), key=lambda chunk: chunk.id)
+    store.retag([replace(one, metadata=replace(one.metadata, version=0, fingerprint="older"))])
+    filled.lose_state()
+    assert filled.sync().exit == 0
+    assert filled.trouble() == ""
