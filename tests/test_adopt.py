@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from confluence_sync.database import SqliteDatabase
 from confluence_sync.errors import Refused
 from confluence_sync.model import Chunk, Stored
 from confluence_sync.plan import Wanted
@@ -310,3 +311,32 @@ def test_a_page_whose_chunks_are_of_two_versions_is_read_again(filled: Bench) ->
     filled.lose_state()
     assert filled.sync().exit == 0
     assert filled.trouble() == ""
+
+
+def test_a_server_that_lost_its_features_is_not_believed(filled: Bench) -> None:
+    """A store that could be listed yesterday and calls itself something else without a list today is refused, and nothing is written."""
+    store = memory_of(filled)
+    full = store.features
+    store.features, store.id = Feature.UPSERT | Feature.QUERY, "legacy"
+    before = dict(store.chunks)
+    with pytest.raises(Refused, match="offers neither"):
+        filled.sync()
+    assert store.chunks == before
+    store.features = full
+    assert filled.sync().exit == 0
+    assert filled.trouble() == ""
+
+
+def test_a_shard_knows_its_own_pages_only(tmp_path: Path) -> None:
+    """With another SHARD_COUNT a page leaves the state of the shard that had it, so that no shard asks what became of another's pages."""
+    with small_steps(), Simulator(first_day()) as simulator:
+        backend = MemoryBackend()
+        for count in (2, 3):
+            for shard in range(count):
+                settings = settings_for(simulator, tmp_path / f"shard {shard}", SHARD_COUNT=str(count), JOB_COMPLETION_INDEX=str(shard))
+                sync_once(settings, backend)
+        named = 0
+        for shard in range(3):
+            with closing(SqliteDatabase(tmp_path / f"shard {shard}" / "state.db")) as database:
+                named += len(database.rows("select page_id from entry"))
+        assert named == 14
