@@ -21,7 +21,7 @@ FIRST = {  # the tests that are most likely to notice, so that a caught mutant c
     "patch": ("patch", "crash"),
     "gone": ("gone",),
     "listing": ("listing", "gone", "crash"),
-    "adopt": ("adopt", "crash"),
+    "adopt": ("adopt", "gone", "crash"),
     "bindings": ("bindings", "adopt"),
     "sync": ("gone", "adopt", "patch"),
     "database": ("state",),
