@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from confluence_sync.config import Settings
-from confluence_sync.listing import Wanted
+from confluence_sync.plan import Wanted
 from confluence_sync.report import Report
 from confluence_sync.run import Means
 from confluence_sync.settings_kinds import Secret
