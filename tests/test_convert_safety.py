@@ -81,7 +81,7 @@ def test_any_text_stays_text(parts: list[str]) -> None:
 @given(st.text(alphabet="ab#>-+*=~0123456789.) \n_[]()<!`", min_size=1, max_size=30))
 def test_a_paragraph_stays_a_paragraph(raw: str) -> None:
     """No text of a paragraph turns it into a heading, a list, a quote, a rule or code."""
-    text = to_markdown(page(f"<p><![CDATA[{raw}]]></p>")).markdown
+    text = to_markdown(page(f"<p><![CDATA[{raw.replace(']]>', ']]]]><![CDATA[>')}]]></p>")).markdown
     kinds = {token.type for token in MarkdownIt("commonmark").parse(text)}
     assert kinds <= {"paragraph_open", "paragraph_close", "inline"}
 
@@ -90,7 +90,7 @@ def test_a_paragraph_stays_a_paragraph(raw: str) -> None:
 @given(st.text(alphabet="ab *_`~\\<>&[]().:!1", max_size=30))
 def test_text_reads_back(raw: str) -> None:
     """A CommonMark reader shows the words that the page shows."""
-    text = to_markdown(page(f"<p><![CDATA[x{raw}x]]></p>")).markdown
+    text = to_markdown(page(f"<p><![CDATA[x{raw.replace(']]>', ']]]]><![CDATA[>')}x]]></p>")).markdown  # CDATA cannot hold its own end
     inline = MarkdownIt("commonmark").parse(text)[1]
     shown = "".join("\n" if child.type == "softbreak" else child.content for child in inline.children or [])
     assert shown.split() == f"x{raw}x".split()
