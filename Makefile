@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 export PYTHONDONTWRITEBYTECODE := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint types integration integration-all bench bench-retrieval bench-stores torture docs image format clean
+.PHONY: help demo test coverage lint types integration integration-all bench bench-retrieval bench-stores torture docs image format clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 18
@@ -14,7 +14,10 @@ demo: $(VENV)/.base ## the whole way on a sample space, nothing to set up (1 min
 	@$(BIN)/confluence-sync demo
 
 test: $(VENV)/.dev ## the tests that need no server (under 2 minutes)
-	$(BIN)/python -m pytest -q -n 2 -m "not integration" --cov --cov-report=
+	$(BIN)/python -m pytest -q -n 2 -m "not integration"
+
+coverage: $(VENV)/.dev ## the same tests, with the branches that none of them takes
+	$(BIN)/python -m pytest -q -n 2 -m "not integration" --cov --cov-report=term:skip-covered
 
 lint: $(VENV)/.dev ## style, types, import layers, generated files
 	$(BIN)/ruff format --check .
@@ -31,6 +34,7 @@ integration-all: $(VENV)/.dev ## the same with every server version, the image a
 
 bench: $(VENV)/.dev ## conversion, chunking and the whole run, as ratios (writes docs/benchmarks.md)
 	$(BIN)/python -m benchmarks.convert_chunk
+	$(BIN)/python -m benchmarks.writing
 	$(BIN)/python -m benchmarks.run
 
 bench-retrieval: $(VENV)/.dev ## does the right page come first?
