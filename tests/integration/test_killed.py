@@ -14,8 +14,6 @@ import pytest
 
 from confluence_sync.stores.base import Store
 from tests.integration.kill_child import CHUNKS, COLLECTION, backend
-from tests.integration.milvus_server import milvus  # noqa: F401  # a fixture
-from tests.integration.postgres import database, postgres  # noqa: F401  # fixtures
 
 pytestmark = pytest.mark.integration
 

@@ -15,7 +15,6 @@ from confluence_sync.errors import NotFound, Refused, Rejected, ServerFailed, Se
 from confluence_sync.model import Filter
 from confluence_sync.stores.milvus import MilvusBackend, open_backend
 from confluence_sync.stores.milvus_layout import milvus_name
-from tests.integration.milvus_server import milvus  # noqa: F401  # a fixture
 from tests.store_contract import DISK, LOGIN, SAMPLE, StoreContract, chunk
 from tests.test_store_sqlite_vectors import MANY, nearest
 from tests.word_embedder import WordEmbedder

@@ -16,7 +16,7 @@ from confluence_sync.model import Filter
 from confluence_sync.settings_kinds import Secret
 from confluence_sync.stores import pgvector_search
 from confluence_sync.stores.pgvector import PgvectorBackend, PgvectorStore, open_backend
-from tests.integration.postgres import database, new_database, postgres  # noqa: F401  # fixtures
+from tests.integration.postgres import new_database
 from tests.store_contract import DISK, LOGIN, SAMPLE, StoreContract, chunk
 from tests.test_store_sqlite_vectors import MANY, nearest
 from tests.word_embedder import WordEmbedder

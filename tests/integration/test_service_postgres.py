@@ -11,7 +11,6 @@ import pytest
 from confluence_sync.simulator.sample import SAMPLE
 from confluence_sync.simulator.server import Simulator
 from tests.conftest import environment_for
-from tests.integration.postgres import database, postgres  # noqa: F401  # fixtures
 from tests.integration.test_service_process import serving
 
 pytestmark = pytest.mark.integration

@@ -17,7 +17,6 @@ from confluence_sync.settings_kinds import Secret
 from confluence_sync.simulator.server import Simulator
 from confluence_sync.sync import run
 from tests.conftest import HASTY
-from tests.integration.postgres import database, postgres  # noqa: F401  # fixtures
 from tests.simulator_client import family
 from tests.test_sharding import PAGES, settings
 
