@@ -69,7 +69,7 @@ def test_sqlite(tmp_path: Path) -> None:
     torture("sqlite", str(tmp_path / "store.db"), exactly_one)
 
 
-def test_pgvector(database: str) -> None:  # noqa: F811  # a fixture
+def test_pgvector(database: str) -> None:  # a fixture
     """PostgreSQL takes an unfinished transaction back: exactly one version."""
     torture("pgvector", database, exactly_one)
 
@@ -79,6 +79,6 @@ def test_milvus_lite(tmp_path: Path) -> None:
     torture("milvus", str(tmp_path / "milvus.db"), one_whole)
 
 
-def test_milvus_standalone(milvus: str) -> None:  # noqa: F811  # a fixture
+def test_milvus_standalone(milvus: str) -> None:  # a fixture
     """The same on a server."""
     torture("milvus", milvus, one_whole)

@@ -33,7 +33,7 @@ def lite(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MilvusBackend]:
 
 
 @pytest.fixture(scope="module")
-def standalone(milvus: str) -> Iterator[MilvusBackend]:  # noqa: F811  # a fixture
+def standalone(milvus: str) -> Iterator[MilvusBackend]:  # a fixture
     opened = MilvusBackend(milvus, WordEmbedder())
     yield opened
     opened.close()

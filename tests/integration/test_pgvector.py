@@ -25,7 +25,7 @@ pytestmark = pytest.mark.integration
 
 
 @pytest.fixture(scope="module")
-def shared(postgres: str) -> str:  # noqa: F811  # a fixture
+def shared(postgres: str) -> str:  # a fixture
     return new_database(postgres)
 
 
@@ -50,7 +50,7 @@ class TestPgvector(StoreContract):
 
 
 @pytest.fixture
-def backend(database: str) -> Iterator[PgvectorBackend]:  # noqa: F811  # a fixture
+def backend(database: str) -> Iterator[PgvectorBackend]:  # a fixture
     opened = PgvectorBackend(database, WordEmbedder())
     yield opened
     opened.close()
@@ -109,7 +109,7 @@ def test_filtered_recall_is_kept(backend: PgvectorBackend, monkeypatch: pytest.M
     assert by_meaning(store, "w3 w10 w17", 5) == nearest(MANY, "w3 w10 w17")[:5]
 
 
-def test_open_webui_reads_the_table_as_it_is(backend: PgvectorBackend, database: str) -> None:  # noqa: F811
+def test_open_webui_reads_the_table_as_it_is(backend: PgvectorBackend, database: str) -> None:
     """The statement of Open WebUI's external knowledge finds text, metadata and a vector under its default names."""
     backend.open("confluence").write(SAMPLE)
     asked = str(WordEmbedder().embed([DISK.text])[0].tolist())
@@ -158,7 +158,7 @@ def test_a_rejected_chunk_does_not_spoil_the_transaction(backend: PgvectorBacken
     assert store.identity().count == 1
 
 
-def test_what_is_embedded_is_not_embedded_again(connect: Connect, backend: PgvectorBackend, database: str) -> None:  # noqa: F811
+def test_what_is_embedded_is_not_embedded_again(connect: Connect, backend: PgvectorBackend, database: str) -> None:
     """Writing the same chunks again costs no embedding; other text does, and its old windows go."""
     words = WordEmbedder()
     store = connect(database, words).open("c")
@@ -173,14 +173,14 @@ def test_what_is_embedded_is_not_embedded_again(connect: Connect, backend: Pgvec
 
 
 @pytest.mark.parametrize("other", [WordEmbedder(dimension=32), WordEmbedder(weights="w2")])
-def test_another_model_or_dimension_is_refused(connect: Connect, backend: PgvectorBackend, database: str, other: WordEmbedder) -> None:  # noqa: F811
+def test_another_model_or_dimension_is_refused(connect: Connect, backend: PgvectorBackend, database: str, other: WordEmbedder) -> None:
     """A collection opened with a model that did not fill it says what differs and the ways out."""
     backend.open("c").write(SAMPLE)
     with pytest.raises(SettingsError, match="Vectors of two models cannot be compared"):
         connect(database, other).open("c")
 
 
-def test_a_database_without_the_extension_says_what_to_install(connect: Connect, postgres: str) -> None:  # noqa: F811
+def test_a_database_without_the_extension_says_what_to_install(connect: Connect, postgres: str) -> None:
     """A server that has no pgvector at all is told apart from missing rights."""
     from tests.integration.postgres import data_folder
 
@@ -201,7 +201,7 @@ def test_a_database_without_the_extension_says_what_to_install(connect: Connect,
         control.write_bytes(hidden.read_bytes())
 
 
-def test_an_account_without_rights_is_told_what_the_owner_must_do(connect: Connect, postgres: str) -> None:  # noqa: F811
+def test_an_account_without_rights_is_told_what_the_owner_must_do(connect: Connect, postgres: str) -> None:
     """An account that may neither create the extension nor tables gets the two statements that help."""
     address = new_database(postgres)
     with psycopg.connect(postgres, autocommit=True) as connection:
@@ -216,7 +216,7 @@ def test_an_account_without_rights_is_told_what_the_owner_must_do(connect: Conne
         connect(guest).open("c")
 
 
-def test_open_webuis_own_table_is_left_alone(connect: Connect, database: str) -> None:  # noqa: F811
+def test_open_webuis_own_table_is_left_alone(connect: Connect, database: str) -> None:
     """A document_chunk that we did not make is never written to."""
     with psycopg.connect(database, autocommit=True) as connection:
         connection.execute("CREATE TABLE document_chunk (id text)")
@@ -224,7 +224,7 @@ def test_open_webuis_own_table_is_left_alone(connect: Connect, database: str) ->
         connect(database).open("c")
 
 
-def test_newer_tables_ask_for_an_upgrade(connect: Connect, backend: PgvectorBackend, database: str) -> None:  # noqa: F811
+def test_newer_tables_ask_for_an_upgrade(connect: Connect, backend: PgvectorBackend, database: str) -> None:
     """Tables of a later version are not misread."""
     backend.open("c")
     with psycopg.connect(database, autocommit=True) as connection:
@@ -237,14 +237,14 @@ def test_newer_tables_ask_for_an_upgrade(connect: Connect, backend: PgvectorBack
     ("address", "kind"),
     [("postgresql://postgres@127.0.0.1:1/x", ServerFailed), ("nosuchdatabase", SettingsError)],
 )
-def test_an_address_that_leads_nowhere_is_told(connect: Connect, postgres: str, address: str, kind: type[Exception]) -> None:  # noqa: F811
+def test_an_address_that_leads_nowhere_is_told(connect: Connect, postgres: str, address: str, kind: type[Exception]) -> None:
     """Nobody listening may pass; a database that does not exist is a setting."""
     full = address if "//" in address else postgres.replace("/postgres?", f"/{address}?")
     with pytest.raises(kind):
         connect(full).open("c")
 
 
-def test_a_broken_connection_fails_one_call_and_is_made_anew(backend: PgvectorBackend, database: str) -> None:  # noqa: F811
+def test_a_broken_connection_fails_one_call_and_is_made_anew(backend: PgvectorBackend, database: str) -> None:
     """A server that cuts the connection fails the call in hand; the next one connects again."""
     store = backend.open("c")
     store.write(SAMPLE)
@@ -266,7 +266,7 @@ def test_a_dropped_collection_is_told(backend: PgvectorBackend) -> None:
         store.write([DISK])
 
 
-def test_two_first_runs_make_the_tables_once(database: str) -> None:  # noqa: F811
+def test_two_first_runs_make_the_tables_once(database: str) -> None:
     """Runs that start together wait for one another's migration."""
     failures: list[Exception] = []
 
@@ -286,7 +286,7 @@ def test_two_first_runs_make_the_tables_once(database: str) -> None:  # noqa: F8
     assert failures == []
 
 
-def test_settings_say_where(database: str, tmp_path: object) -> None:  # noqa: F811
+def test_settings_say_where(database: str, tmp_path: object) -> None:
     """open_backend takes DATABASE_URL, and names it when it is missing."""
     backend = open_backend(Settings(database_url=Secret(database)))
     backend.open("c").write([DISK])
@@ -296,7 +296,7 @@ def test_settings_say_where(database: str, tmp_path: object) -> None:  # noqa: F
         open_backend(Settings())
 
 
-def test_the_mean_vector_has_length_one(backend: PgvectorBackend, database: str) -> None:  # noqa: F811
+def test_the_mean_vector_has_length_one(backend: PgvectorBackend, database: str) -> None:
     """The one vector that other readers see is normalised like the windows it stands for."""
     backend.open("c").write([chunk("1", "many words " * 60)])
     with psycopg.connect(database) as reader:

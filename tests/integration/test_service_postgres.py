@@ -16,7 +16,7 @@ from tests.integration.test_service_process import serving
 pytestmark = pytest.mark.integration
 
 
-def test_answers_from_postgres(database: str, tmp_path: Path) -> None:  # noqa: F811  # the fixture
+def test_answers_from_postgres(database: str, tmp_path: Path) -> None:  # the fixture
     """A sync over HTTP fills it; eight clients get the same answer at once; the freshness panel reads the state there."""
     with Simulator(SAMPLE) as simulator:
         environment = environment_for(simulator) | {"SPACE_NAME": "Known Issues", "DATABASE_URL": database, "RATE_LIMIT": "0"}

@@ -33,7 +33,7 @@ def sync(what: Settings) -> Report:
     return run(what, Wanted(), Means(patience=HASTY))
 
 
-def test_four_shards_share_one_database(confluence: Simulator, database: str, tmp_path: Path) -> None:  # noqa: F811  # the fixture
+def test_four_shards_share_one_database(confluence: Simulator, database: str, tmp_path: Path) -> None:  # the fixture
     """Four runs at the same time, whose state and chunks are in one database, are one run; the next night has little to do."""
 
     def shard(number: int) -> Settings:
