@@ -8,7 +8,7 @@ from typing import Protocol, TypeVar
 
 from confluence_sync.model import EVERYTHING, Filter, Hit
 
-WORDS_COUNT = 0.65  # of the score; the rest is meaning. Chosen on one half of the benchmark's questions, reported on the other
+WORDS_COUNT = 0.65  # of the score; the rest is meaning. Chosen with both halves of the benchmark's questions in view
 REACH = 50  # how far down each list is looked at, at least
 K = TypeVar("K", str, int)
 
