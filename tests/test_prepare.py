@@ -265,12 +265,12 @@ def test_closing_ends_stuck_workers(workshop: Callable[..., Workshop]) -> None:
 
 
 def test_workers_leave_signals_to_the_run() -> None:
-    """Ctrl-C reaches the whole process group; workers ignore it and SIGTERM, the parent decides."""
+    """Ctrl-C reaches the whole process group, and workers ignore it; SIGTERM ends one, which is how a broken pool is cleared away."""
     before = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)
     try:
         prepare_module._ignore_signals()
         assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
-        assert signal.getsignal(signal.SIGTERM) is signal.SIG_IGN
+        assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
     finally:
         signal.signal(signal.SIGINT, before[0])
         signal.signal(signal.SIGTERM, before[1])

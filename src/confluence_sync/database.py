@@ -49,11 +49,15 @@ class SqliteDatabase:
         try:
             file.parent.mkdir(parents=True, exist_ok=True)
             self._connection = sqlite3.connect(file, isolation_level=None, timeout=10)
+        except (OSError, sqlite3.Error) as error:
+            raise SettingsError(_unusable(file, error)) from error
+        try:
             journal = "delete" if filesystem_of(file) in NETWORK_FILESYSTEMS else "wal"
             self._connection.execute(f"pragma journal_mode={journal}")
             self._connection.execute("pragma synchronous=full")
             self._connection.execute("pragma temp_store=memory")
-        except (OSError, sqlite3.Error) as error:
+        except sqlite3.Error as error:
+            self._connection.close()
             raise SettingsError(_unusable(file, error)) from error
 
     def run(self, sql: str, values: Sequence[Value] = ()) -> int:

@@ -205,9 +205,10 @@ def _processes(workers: int) -> ProcessPoolExecutor:
 
 
 def _ignore_signals() -> None:
-    """The parent decides when to stop; a terminal's Ctrl-C reaches the whole process group."""
+    """The parent decides when to stop: a terminal's Ctrl-C reaches the whole process group. SIGTERM ends a worker, because that is how
+    Python clears away the others of a pool that lost one, and waits for them."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
 def _end(executor: Executor) -> None:

@@ -43,9 +43,9 @@ class Conversations:
                 [(owner, session, "user", question, "[]", at), (owner, session, "assistant", answer, shown, at)],
             )
             connection.execute(
-                "DELETE FROM turns WHERE owner = ?1 AND session = ?2 AND number NOT IN "
-                "(SELECT number FROM turns WHERE owner = ?1 AND session = ?2 ORDER BY number DESC LIMIT ?3)",
-                (owner, session, MOST_TURNS),
+                "DELETE FROM turns WHERE owner = ? AND session = ? AND number NOT IN "
+                "(SELECT number FROM turns WHERE owner = ? AND session = ? ORDER BY number DESC LIMIT ?)",
+                (owner, session, owner, session, MOST_TURNS),
             )
 
     def clear(self, owner: str, session: str) -> int:
