@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import threading
+import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -27,6 +28,9 @@ class ServiceFile:
     folder: Path
     _local: threading.local = field(default_factory=threading.local, repr=False)
     _opened: list[sqlite3.Connection] = field(default_factory=list, repr=False)
+
+    def __post_init__(self) -> None:
+        weakref.finalize(self, _close_all, self._opened)  # a file that nobody closed is closed when nobody has it any more
 
     @property
     def path(self) -> Path:
@@ -61,3 +65,8 @@ class ServiceFile:
                 f"{self.path} cannot be used ({error}); set STATE_DIR to a folder that this account may write to"
             ) from error
         return connection
+
+
+def _close_all(connections: list[sqlite3.Connection]) -> None:
+    while connections:
+        connections.pop().close()

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from confluence_sync.database import Database, Row, Value
-from confluence_sync.errors import SettingsError
+from confluence_sync.errors import ConfluenceSyncError, SettingsError
 from confluence_sync.model import Entry, plain_text
 
 SCHEMA_VERSION = 1
@@ -72,6 +72,14 @@ class State:
 
     def __init__(self, database: Database) -> None:
         self.database = database
+        try:
+            self._lay_out(database)
+        except ConfluenceSyncError:
+            database.close()
+            raise
+
+    def _lay_out(self, database: Database) -> None:
+        """Makes the tables where they are missing. Raises SettingsError for those of a newer version."""
         with database.migration():
             for statement in SCHEMA.split(";\n"):
                 if statement.strip():
