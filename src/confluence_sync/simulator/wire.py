@@ -13,6 +13,7 @@ from confluence_sync.simulator.messages import Answer, Request, gateway_problem
 Respond = Callable[[Request], Answer]
 HEAD_LIMIT = 256 * 1024
 GZIP_ABOVE = 1024
+LINGER_SECONDS = 2.0
 
 
 class Malformed(Exception):
@@ -27,6 +28,7 @@ class Connection(asyncio.Protocol):
         self.open_connections = open_connections
         self.received = bytearray()
         self.busy = False
+        self.refused = False
         self.transport: asyncio.Transport | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -43,6 +45,8 @@ class Connection(asyncio.Protocol):
             self.transport.abort()
 
     def data_received(self, data: bytes) -> None:
+        if self.refused:
+            return
         self.received += data
         self._answer_next()
 
@@ -52,11 +56,20 @@ class Connection(asyncio.Protocol):
         try:
             request = take_request(self.received)
         except Malformed as error:
-            self._send(Request("", "", {"connection": "close"}), gateway_problem(400, str(error)))
+            self._refuse(gateway_problem(400, str(error)))
             return
         if request is not None:
             self.busy = True
             self._send_later(request, self.respond(request))
+
+    def _refuse(self, answer: Answer) -> None:
+        """Answers, then reads on for a moment: closing with bytes unread resets the connection, and the client may never see the answer."""
+        if self.transport is None:
+            return
+        self.refused = True
+        self.transport.write(head(answer, len(answer.body), {}, closing=True) + answer.body)
+        self.transport.write_eof()
+        asyncio.get_running_loop().call_later(LINGER_SECONDS, self.drop)
 
     def _send_later(self, request: Request, answer: Answer) -> None:
         if answer.delay > 0:
