@@ -12,6 +12,7 @@ from confluence_sync.model import Hit
 from confluence_sync.search import distinct, fuse, search, section
 from confluence_sync.search_words import MOST_WORDS, folded, fts5, pairs, plain, scaled, words
 from confluence_sync.stores.memory import MemoryStore
+from confluence_sync.stores.pgvector_search import LAST, LONGEST, tsvector
 from tests.store_contract import chunk
 
 
@@ -141,6 +142,20 @@ def test_text_is_folded_for_indexes_that_split_at_spaces() -> None:
     """Accents, case and punctuation go, Hangul stays whole, pairs are added."""
     assert plain("Où  est L’Imprimante?") == "ou est l imprimante"
     assert folded("프린터!") == "프린터 프린 린터"
+
+
+@given(st.text(st.characters(max_codepoint=127)))
+def test_plain_ascii_is_folded_as_any_text(text: str) -> None:
+    """ASCII takes a quicker way, which must end where the other one does: "é" sends the same text the other way."""
+    assert plain(f"{text} é") == f"{plain(text)} e".strip()
+
+
+def test_each_word_of_a_tsvector_has_its_place() -> None:
+    """Words of the heading come first with weight A; words and places are cut to what PostgreSQL takes."""
+    assert tsvector("Ledger", "Replica lag, replica") == "ledger:1A replica:2 lag:3 replica:4"
+    many = tsvector("h", "w " * LAST + "x" * (LONGEST + 1)).split()
+    assert many[1] == "w:2"
+    assert many[LAST - 1 :] == [f"w:{LAST}", f"w:{LAST}", f"{'x' * LONGEST}:{LAST}"]
 
 
 @given(st.floats(0, 1e6), st.floats(0, 1e6))

@@ -13,6 +13,7 @@ _UNSPACED = re.compile(
 _PIECES = re.compile(r"[^\W_]+")
 _BETWEEN = re.compile(r"[\W_]+")
 _ACCENTS = re.compile("[\u0300-\u036f]")
+_ASCII_BETWEEN = {i: " " for i in range(128) if not chr(i).isalnum()}
 MOST_WORDS = 48
 
 
@@ -56,9 +57,9 @@ def scaled(bm25: float) -> float:
 def plain(text: str) -> str:
     """`text` in lower case, without accents, with one space for every run of punctuation and white space."""
     lower = text.lower()
-    if not lower.isascii():
-        lower = unicodedata.normalize("NFC", _ACCENTS.sub("", unicodedata.normalize("NFKD", lower)))
-    return _BETWEEN.sub(" ", lower).strip()
+    if lower.isascii():
+        return " ".join(lower.translate(_ASCII_BETWEEN).split())  # five times as fast as the expression, and every chunk goes through here
+    return _BETWEEN.sub(" ", unicodedata.normalize("NFC", _ACCENTS.sub("", unicodedata.normalize("NFKD", lower)))).strip()
 
 
 def folded(text: str) -> str:

@@ -211,11 +211,16 @@ def _tags(chunk: Chunk) -> tuple[object, ...]:
     """vmetadata, space, page, modified, labels and words, as UPSERT and RETAG order them."""
     m = chunk.metadata
     columns = (m.space_key, m.page_id, m.last_modified, list(m.labels), tsvector(f"{m.title} {m.heading_path}", chunk.text))
-    return (json.dumps(_clean({**m.as_dict(), "name": m.title})), *columns)  # Open WebUI shows `name`
+    return (_as_jsonb({**m.as_dict(), "name": m.title}), *columns)  # Open WebUI shows `name`
+
+
+def _as_jsonb(values: dict[str, MetadataValue]) -> str:
+    """JSON that jsonb takes: it knows neither half characters nor NUL."""
+    text = json.dumps(values)
+    return json.dumps(_clean(values)) if "\\ud" in text or "\\u0000" in text else text
 
 
 def _clean(values: dict[str, MetadataValue]) -> dict[str, MetadataValue]:
-    """jsonb takes neither half characters nor NUL."""
     return {k: v.encode("utf-8", "replace").decode().replace("\0", "") if isinstance(v, str) else v for k, v in values.items()}
 
 
