@@ -6,16 +6,18 @@ from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
 from confluence_sync.config import Settings
-from confluence_sync.errors import RemoteError, SettingsError
+from confluence_sync.errors import BadAnswer, RemoteError, SettingsError
 from confluence_sync.http import Patience
 from confluence_sync.stores import dash, rag_tool, remote
 from tests.store_contract import SAMPLE, chunk
 from tests.vector_api_stub import Json, StubApi, stub_api
 
+LOGIN_PAGE = "<!doctype html><html><title>Log in</title></html>"
 OLD = ["/v1/vector-dbs", "/v1/vector-io/insert", "/v1/tool-runtime/rag-tool/insert", "/v1/openai/v1/embeddings"]
 
 
@@ -30,8 +32,11 @@ class OldLlama(StubApi):
     swallow: bool = False
     wants: str = "0.2"
     inserts: int = 0
+    proxied: str = ""  # what ends so is answered by a proxy's page, under status 200
 
     def answer(self, method: str, path: str, query: dict[str, str], body: Json) -> tuple[int, object]:
+        if self.proxied and path.endswith(self.proxied):
+            return 200, LOGIN_PAGE
         model = {"identifier": "m", "model_type": "embedding", "metadata": {"embedding_dimension": 2}}
         fixed: dict[tuple[str, str], object] = {
             ("GET", "/openapi.json"): {"paths": {route: {"post": {}, "get": {}} for route in self.routes}},
@@ -143,3 +148,20 @@ def test_a_refused_client_version_comes_with_the_pip_line(api: OldLlama, tmp_pat
     api.wants = "0.9"
     with pytest.raises(SettingsError, match=r"pip install 'llama-stack-client==0.9.12'"):
         rag_tool.open_backend(Settings(llama_base_url=api.url, state_dir=tmp_path))
+
+
+@pytest.mark.parametrize("kind", [dash, rag_tool])
+def test_a_proxys_page_is_no_success(api: OldLlama, tmp_path: Path, kind: ModuleType) -> None:
+    """An insert, a registration and a removal that a login page answers under status 200 did not happen, and the page is named."""
+    pytest.importorskip("llama_stack_client", reason="the rag-tool needs llama-stack-client: pip install 'confluence-sync[llama]'")
+    with closing(kind.open_backend(Settings(llama_base_url=api.url, state_dir=tmp_path))) as backend:
+        store = backend.open("c")
+        api.proxied = "/insert"
+        with pytest.raises(BadAnswer, match=r"insert answered 200 with an HTML page .*proxy in between"):
+            store.write(SAMPLE)
+        api.proxied = "/v1/vector-dbs/c"
+        with pytest.raises(BadAnswer, match=r"vector-dbs/c answered 200 with an HTML page"):
+            store.drop()
+        api.proxied = "/v1/vector-dbs"
+        with pytest.raises(BadAnswer, match=r"vector-dbs answered 200 with an HTML page"):
+            backend.open("d")

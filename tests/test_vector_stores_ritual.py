@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 
 from confluence_sync.config import Settings
-from confluence_sync.errors import Rejected, SettingsError
+from confluence_sync.errors import Rejected, RemoteError, SettingsError
 from confluence_sync.http import Patience
 from confluence_sync.stores import remote
 from confluence_sync.stores.vector_stores import VectorStoresBackend, open_backend
-from tests.store_contract import DISK, LOGIN, SAMPLE, chunk
+from tests.store_contract import DISK, FRENCH, LOGIN, SAMPLE, chunk
 from tests.vector_api_stub import stub_api
 from tests.vector_stores_stub import StubStores
 
@@ -131,3 +131,19 @@ def test_chunks_that_would_be_cut_are_refused_early(api: StubStores, tmp_path: P
     """CHUNK_TOKENS above what a file may hold is exit 2."""
     with pytest.raises(SettingsError, match="CHUNK_TOKENS=4000"):
         open_backend(Settings(llama_base_url=api.url, state_dir=tmp_path, chunk_tokens=4000))
+
+
+@pytest.mark.parametrize(
+    "step", ["POST /v1/files", "POST /v1/vector_stores/vs/files", "DELETE /v1/vector_stores/vs/files/f", "DELETE /v1/files/f"]
+)
+def test_a_proxys_page_is_no_success(api: StubStores, backend: VectorStoresBackend, step: str) -> None:
+    """A login page with status 200 in place of an answer that changes something is an error, and a chunk to be deleted is not forgotten."""
+    store = backend.open("c")
+    store.write([DISK, LOGIN])
+    api.proxied = step
+    with pytest.raises(RemoteError, match="an HTML page"):
+        store.write([FRENCH]) if step.startswith("POST") else store.delete([DISK.id])
+    api.proxied = ""
+    store.delete([DISK.id])
+    store.write([FRENCH])
+    assert counted(api) == sorted([LOGIN.id, FRENCH.id])

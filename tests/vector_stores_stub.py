@@ -27,9 +27,12 @@ class StubStores(StubApi):
     looks: int = 0
     uploads: int = 0
     order: list[str] = field(default_factory=list)
+    proxied: str = ""  # a method and a route that a proxy's page answers under status 200, with `vs` and `f` for the ids
 
     def raw(self, method: str, path: str, body: bytes, kind: str) -> tuple[int, object] | None:
-        """An upload, which is the one request that is no JSON."""
+        """An upload, which is the one request that is no JSON, or a proxy's page."""
+        if self.proxied and self.proxied == re.sub(r"/file-\w+", "/f", re.sub(r"/vs_\w+", "/vs", f"{method} {path}")):
+            return 200, "<!doctype html><html>Log in</html>"
         if (method, path) != ("POST", "/v1/files"):
             return None
         parts = BytesParser().parsebytes(b"content-type: " + kind.encode() + b"\r\n\r\n" + body).get_payload()

@@ -114,14 +114,18 @@ class Rotation:
 
     def filled(self, kept: Sequence[PageRef]) -> Generation | None:
         """A whole generation, or None when pages that readers have now could not be read: the next run tries those again."""
+        why = ""
         for _ in range(MOST_DROPPED):
             generation = self._begun(kept)
             try:
                 return self._fill(generation)
             except Unsure as doubt:
-                log.warning("generation %s is given up: %s", generation.name, doubt)
+                why = str(doubt)
+                log.warning("generation %s is given up: %s", generation.name, why)
                 self._drop(generation.name)
-        raise ServerFailed(f"{MOST_DROPPED} generations were given up, as the server could not tell what it had taken; run again later")
+        raise ServerFailed(
+            f"{MOST_DROPPED} generations were given up, as the server could not tell what it had taken; run again later (last: {why})"
+        )
 
     def _begun(self, kept: Sequence[PageRef]) -> Generation:
         """The generation that a cut run left, when it fits; else a new one."""

@@ -11,6 +11,7 @@ from confluence_sync.http import Link
 from confluence_sync.jsonvalue import JsonObject, as_list, as_object, child, objects, text
 from confluence_sync.model import EVERYTHING, Filter, Hit
 from confluence_sync.stores.llama_server import LlamaServer, choose_model, choose_provider
+from confluence_sync.stores.remote import acknowledged
 from confluence_sync.stores.vector_stores_text import decoded, is_sentinel, read_attributes
 
 LIKED = ("pgvector", "milvus", "sqlite-vec", "faiss")
@@ -55,6 +56,14 @@ class Places:
         """Those that were asked for by this name, or have it as id: a request that was sent twice leaves two on 0.2.23."""
         return [place for place in self.all() if name in (place.name, place.id)]
 
+    def opened(self, name: str) -> Place:
+        """The collection of that name, made when it is not there."""
+        found = self.named(name)
+        if not found:
+            return self.make(name)
+        self.register_again(found[0])
+        return found[0]
+
     def make(self, name: str) -> Place:
         model = choose_model(self.server, self.settings)
         provider = choose_provider(self.server, self.settings, LIKED)
@@ -71,12 +80,12 @@ class Places:
             return
         model = choose_model(self.server, self.settings)
         about = {"embedding_model": model.id, "embedding_dimension": model.dimension, "provider_id": place.provider}
-        self.link.send("POST", self.root, payload={"vector_db_id": place.id, "provider_vector_db_id": place.id, **about})
+        acknowledged(self.link.send("POST", self.root, payload={"vector_db_id": place.id, "provider_vector_db_id": place.id, **about}))
 
     def remove(self, place: Place) -> None:
         """A collection that is gone already is no error; 0.2.12 says 400 for that."""
         try:
-            self.link.send("DELETE", f"{self.root}/{place.id}")
+            acknowledged(self.link.send("DELETE", f"{self.root}/{place.id}"))
         except NotFound:
             pass
         except Rejected as refusal:

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from confluence_sync.config import Settings
 from confluence_sync.errors import NotFound, RemoteError, ServerFailed, SettingsError
 from confluence_sync.http import Link
-from confluence_sync.model import EVERYTHING, Chunk, Filter, Hit, Stored
-from confluence_sync.stores.base import Feature, Identity
-from confluence_sync.stores.llama_collections import Place, Places
+from confluence_sync.model import Chunk
+from confluence_sync.stores.base import Feature
+from confluence_sync.stores.llama_append import GrowingStore
+from confluence_sync.stores.llama_collections import Places
 from confluence_sync.stores.llama_server import choose_model, choose_provider, look
 from confluence_sync.stores.rag_tool_client import Document, RagTool
-from confluence_sync.stores.remote import closed_on_failure, link_to, write_in_batches
+from confluence_sync.stores.remote import closed_on_failure, link_to, server_address, write_in_batches
 from confluence_sync.stores.vector_stores_text import attributes, encoded
 
 MOST_DOCUMENTS = 20  # the server embeds them all, and uploads a file for each from 0.2.21 on, before it answers
@@ -22,14 +22,11 @@ EXCERPT = 2000
 
 
 @dataclass
-class RagToolStore:
+class RagToolStore(GrowingStore):
     """One collection; one document a chunk, with a chunk size that keeps it whole."""
 
-    places: Places
-    place: Place
     tool: RagTool
     most: int
-    features: Feature = Feature.QUERY
 
     def write(self, chunks: Sequence[Chunk]) -> None:
         write_in_batches(chunks, self.most, self._send)
@@ -46,32 +43,6 @@ class RagToolStore:
         if all(place.id != self.place.id for place in self.places.all()):
             raise NotFound(f"collection {self.place.name} ({self.place.id}) is no longer on the server", 404, sent=False)
 
-    def delete(self, chunk_ids: Sequence[str]) -> None:
-        raise NotImplementedError("the rag-tool has no route that deletes a chunk")
-
-    def retag(self, chunks: Sequence[Chunk]) -> None:
-        raise NotImplementedError("the rag-tool has no route that changes a chunk")
-
-    def ids(self) -> Iterator[Stored]:
-        raise NotImplementedError("the rag-tool has no route that lists chunks")
-
-    def transaction(self) -> AbstractContextManager[None]:
-        return nullcontext()
-
-    def query(self, text: str, top_k: int, where: Filter = EVERYTHING) -> list[Hit]:
-        return self.places.query(self.place, text, top_k, where)
-
-    def identity(self) -> Identity:
-        found = [place for place in self.places.all() if place.id == self.place.id]
-        return Identity(found[0].made if found else "", None, address=self.place.id)
-
-    def drop(self) -> None:
-        for place in {p.id: p for p in (*self.places.named(self.place.name), self.place)}.values():
-            self.places.remove(place)
-
-    def close(self) -> None:
-        """The connection belongs to the backend."""
-
 
 @dataclass
 class RagToolBackend:
@@ -84,11 +55,7 @@ class RagToolBackend:
     features: Feature = Feature.QUERY
 
     def open(self, collection: str) -> RagToolStore:
-        found = self.places.named(collection)
-        place = found[0] if found else self.places.make(collection)
-        if found:
-            self.places.register_again(place)
-        return RagToolStore(self.places, place, self.tool, self.most)
+        return RagToolStore(self.places, self.places.opened(collection), self.tool, self.most)
 
     @property
     def requests(self) -> int:
@@ -104,9 +71,7 @@ class RagToolBackend:
 
 def open_backend(settings: Settings) -> RagToolBackend:
     """Asks the server and tries the client's version against it. Raises SettingsError with the pip line when it is refused."""
-    base = settings.vector_api_base_url or settings.llama_base_url
-    if not base:
-        raise SettingsError("VECTOR_BACKEND=rag-tool needs LLAMA_BASE_URL or VECTOR_API_BASE_URL, the address of the server")
+    base = server_address(settings, "rag-tool")
     with closed_on_failure(link_to(base, settings)) as link:
         server = look(link)
         if not server.serves("POST", "/v1/tool-runtime/rag-tool/insert"):

@@ -11,6 +11,7 @@ from llama_stack_client import __version__ as client_version
 
 from confluence_sync.errors import RemoteError
 from confluence_sync.http import Link
+from confluence_sync.stores.remote import acknowledged
 
 WHOLE = 4096  # tokens; our chunks are at most 3500
 KEPT_HEADERS = ("content-type", "x-llamastack-client-version", "x-llamastack-provider-data")
@@ -35,7 +36,7 @@ class LinkTransport(httpx.BaseTransport):
         headers = {name: request.headers[name] for name in KEPT_HEADERS if name in request.headers}
         path = request.url.raw_path.decode()
         content = request.read() or None
-        answer = self._link.send(request.method, path, content=content, headers=headers, repeatable=request.method == "GET")
+        answer = acknowledged(self._link.send(request.method, path, content=content, headers=headers, repeatable=request.method == "GET"))
         return httpx.Response(answer.status, content=answer.body, headers={"content-type": "application/json"})
 
 

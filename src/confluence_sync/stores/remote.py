@@ -9,8 +9,8 @@ from contextlib import contextmanager
 from dataclasses import replace
 
 from confluence_sync.config import Settings
-from confluence_sync.errors import ConfluenceSyncError, Rejected
-from confluence_sync.http import MEGABYTE, Link, Patience
+from confluence_sync.errors import ConfluenceSyncError, Rejected, SettingsError
+from confluence_sync.http import MEGABYTE, Answer, Link, Patience
 from confluence_sync.jsonvalue import JsonObject, as_object, child
 from confluence_sync.model import Chunk, MetadataValue
 from confluence_sync.wires import HttpxWire
@@ -20,12 +20,27 @@ REFUSED_AT_MOST = 10  # with more than these the server refuses everything, and 
 PATIENCE = Patience(tries=4, first_wait=0.5, longest_wait=30.0, timeout=120.0)
 
 
+def server_address(settings: Settings, variant: str) -> str:
+    """Where the server is. Raises SettingsError when the settings do not say."""
+    base = settings.vector_api_base_url or settings.llama_base_url
+    if not base:
+        raise SettingsError(f"VECTOR_BACKEND={variant} needs VECTOR_API_BASE_URL or LLAMA_BASE_URL, the address of the server")
+    return base
+
+
 def link_to(base: str, settings: Settings, *, connections: int = 8) -> Link:
     """A connection of its own to `base`, with the key from VECTOR_API_KEY as Bearer when there is one."""
     key = settings.vector_api_key.reveal()
     headers = {"accept": "application/json", **({"authorization": f"Bearer {key}"} if key else {})}
     wire = HttpxWire(settings.conf_ca_bundle, connections, tls=base.startswith("https:"))
     return Link(base, wire, headers, (key,) if key else (), PATIENCE)
+
+
+def acknowledged(answer: Answer) -> Answer:
+    """`answer`, if a server can have given it: nothing, or JSON. A proxy's page has status 200, too, and nothing was done: BadAnswer."""
+    if answer.body.strip():
+        answer.json()
+    return answer
 
 
 def routes_from(openapi: JsonObject) -> Routes:

@@ -15,7 +15,7 @@ from confluence_sync.http import Answer, Link
 from confluence_sync.jsonvalue import JsonObject, as_object, child, objects, text
 from confluence_sync.model import EVERYTHING, Chunk, Filter, Hit, MetadataValue, Stored, batched, metadata_from
 from confluence_sync.stores.base import Feature, Identity
-from confluence_sync.stores.remote import Routes, closed_on_failure, link_to, routes_from, write_in_batches
+from confluence_sync.stores.remote import Routes, acknowledged, closed_on_failure, link_to, routes_from, server_address, write_in_batches
 
 log = logging.getLogger(__name__)
 
@@ -110,7 +110,7 @@ class UnderscoreStore:
     def drop(self) -> None:
         self._require(Feature.DELETE)
         try:
-            self.link.send("DELETE", self._address())
+            acknowledged(self.link.send("DELETE", self._address()))
         except NotFound:
             pass
 
@@ -141,7 +141,7 @@ class UnderscoreBackend:
         payload: dict[str, object] = {"collection_id": collection, **({"embedding_model_id": model} if model else {})}
         payload["metadata"] = {"source": "confluence", "generation": uuid.uuid4().hex}  # a collection that exists keeps its own
         try:
-            answer = self.link.send("POST", f"{ROOT}/collections", payload=payload)
+            answer = acknowledged(self.link.send("POST", f"{ROOT}/collections", payload=payload))
             _ = None if legacy else as_object(answer.json(), "collection")
         except Rejected as refusal:
             if refusal.status != 409:
@@ -174,9 +174,7 @@ def open_backend(settings: Settings) -> UnderscoreBackend:
 
     Raises SettingsError when no address is set.
     """
-    base = settings.vector_api_base_url or settings.llama_base_url
-    if not base:
-        raise SettingsError("VECTOR_BACKEND=underscore needs VECTOR_API_BASE_URL, the address of the Vector API")
+    base = server_address(settings, "underscore")
     with closed_on_failure(link_to(base, settings)) as link:
         features = _features(link)
         if Feature.DELETE not in features:

@@ -12,7 +12,7 @@ from confluence_sync.http import Link
 from confluence_sync.jsonvalue import JsonObject, as_object, child, objects, text
 from confluence_sync.stores.base import Feature
 from confluence_sync.stores.llama_server import LlamaServer, choose_model, choose_provider, keeps_stores, look
-from confluence_sync.stores.remote import closed_on_failure, link_to
+from confluence_sync.stores.remote import closed_on_failure, link_to, server_address
 from confluence_sync.stores.vector_stores_files import PAGE, Files
 from confluence_sync.stores.vector_stores_ledger import Ledger
 from confluence_sync.stores.vector_stores_store import FEATURES, VectorStore
@@ -89,9 +89,7 @@ class VectorStoresBackend:
 
 def open_backend(settings: Settings) -> VectorStoresBackend:
     """Asks the server what it has. Raises SettingsError when no address is set or chunks are too large to be stored whole."""
-    base = settings.vector_api_base_url or settings.llama_base_url
-    if not base:
-        raise SettingsError("VECTOR_BACKEND=vector-stores needs LLAMA_BASE_URL or VECTOR_API_BASE_URL, the address of the server")
+    base = server_address(settings, "vector-stores")
     if settings.chunk_tokens > LONGEST_CHUNK:
         raise SettingsError(
             f"CHUNK_TOKENS={settings.chunk_tokens} is too large: vector stores cut files above 4096 tokens; set at most 3500"

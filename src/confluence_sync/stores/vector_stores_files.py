@@ -11,6 +11,7 @@ from confluence_sync.errors import BadAnswer, NotFound, Rejected, RemoteError, S
 from confluence_sync.http import Link
 from confluence_sync.jsonvalue import JsonObject, as_object, child, objects, text
 from confluence_sync.model import MetadataValue
+from confluence_sync.stores.remote import acknowledged
 
 WHOLE = {"type": "static", "static": {"max_chunk_size_tokens": 4096, "chunk_overlap_tokens": 0}}
 PAGE = 100  # 0.7.3 and OGX refuse more; 0.2.23 and 0.3.5 would take 1000
@@ -88,7 +89,7 @@ class Files:
         """Takes a file out of the store and deletes it; one that is gone already is no error (some servers say 400 for that)."""
         for address in (f"{self.address}/files/{file_id}", f"{self.root}/files/{file_id}"):
             try:
-                self.link.send("DELETE", address)
+                acknowledged(self.link.send("DELETE", address))
             except (NotFound, Rejected) as refusal:
                 if not _is_absent(refusal):
                     raise

@@ -22,6 +22,7 @@ from confluence_sync.errors import NotFound, Rejected
 from confluence_sync.jsonvalue import JsonObject, as_object, child, objects, text
 from confluence_sync.model import EVERYTHING, Chunk, Filter, Hit, Stored, digest
 from confluence_sync.stores.base import Feature, Identity
+from confluence_sync.stores.remote import acknowledged
 from confluence_sync.stores.vector_stores_files import Doubtful, Files
 from confluence_sync.stores.vector_stores_ledger import Held, Ledger
 from confluence_sync.stores.vector_stores_text import ID, SENTINEL, attributes, decoded, encoded, is_sentinel, read_attributes
@@ -225,7 +226,7 @@ class VectorStore:
 
     def drop(self) -> None:
         with suppress(NotFound):
-            self.files.link.send("DELETE", self.files.address)
+            acknowledged(self.files.link.send("DELETE", self.files.address))
         self.ledger.forget_store(self.id)
 
     def close(self) -> None:
