@@ -95,6 +95,19 @@ def test_a_run_killed_during_an_attach_leaves_no_copy(api: StubStores, backend: 
     assert counted(api) == sorted([DISK.id, LOGIN.id])
 
 
+def test_what_is_in_doubt_is_cleared_before_the_list_is_read(api: StubStores, backend: VectorStoresBackend, tmp_path: Path) -> None:
+    """The list after a killed run does not show the copy in doubt; it goes all the same, also when nobody wants its chunk any more."""
+    store = backend.open("c")
+    store.write([LOGIN])
+    api.lose = 2
+    with pytest.raises(RemoteError, match="500"):
+        store.write([DISK])
+    again = open_backend(Settings(llama_base_url=api.url, state_dir=tmp_path, vector_db_provider="faiss"))
+    assert [stored.chunk_id for stored in again.open("c").ids()] == [LOGIN.id]
+    again.close()
+    assert counted(api) == [LOGIN.id]
+
+
 def test_a_lost_ledger_is_read_from_the_server_once(api: StubStores, backend: VectorStoresBackend, tmp_path: Path) -> None:
     """Without STATE_DIR nothing is written twice and deletes find their files; the list is asked for once a run."""
     backend.open("c").write(SAMPLE)

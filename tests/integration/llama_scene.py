@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -22,15 +22,27 @@ from tests.integration.llama_cells import Cell
 from tests.integration.llama_servers.server import LlamaServer
 from tests.simulator_client import page
 
-WORDS = ("journal", "disk", "cookie", "proxy", "printer", "ledger", "backup", "quorum", "socket", "kernel", "lease", "router", "mailbox")
+WORDS = (
+    "journal", "disk", "cookie", "proxy", "printer", "ledger", "backup", "quorum", "socket", "kernel", "lease",
+    "router", "mailbox", "scanner", "firewall", "battery", "certificate", "keyboard", "telephone", "camera", "turbine",
+    "lift", "barrier", "ticket", "invoice", "password", "satellite", "antenna", "pump", "valve", "thermostat", "clock",
+    "badge", "projector", "freezer", "compressor", "elevator", "crane", "conveyor", "scale", "spectrometer",
+    "microscope", "oven", "sprinkler", "alarm", "gate", "tractor", "engine", "brake", "radar", "sonar", "periscope",
+    "compass", "anchor", "propeller", "ladder", "drill", "lathe", "welder",
+)  # fmt: skip
+
+
+def symptom(number: int, edition: str = "first") -> str:
+    """A sentence that is this page's own, by its number and by its words: a real model hardly tells numbers apart."""
+    words = [WORDS[(number * step + number // len(WORDS)) % len(WORDS)] for step in (1, 3)]
+    return f"Case {number}: the {words[0]} of unit {number} stops, and the {words[1]} says so in the {edition} minute."
 
 
 def body(number: int, edition: str = "first") -> str:
     """A page of two sections whose text is its own: the number is in every sentence."""
-    words = [WORDS[(number * step) % len(WORDS)] for step in (1, 3, 5, 7)]
-    symptom = f"<p>Case {number}: the {words[0]} of unit {number} stops, and the {words[1]} says so in the {edition} minute.</p>"
-    cure = f"<p>Restart the {words[2]} number {number}, then look at the {words[3]} of case {number} again.</p>"
-    return f"<h1>Symptoms</h1>{symptom}<h1>Cure</h1>{cure}"
+    words = [WORDS[(number * step + number // len(WORDS)) % len(WORDS)] for step in (5, 7)]
+    cure = f"<p>Restart the {words[0]} number {number}, then look at the {words[1]} of case {number} again.</p>"
+    return f"<h1>Symptoms</h1><p>{symptom(number, edition)}</p><h1>Cure</h1>{cure}"
 
 
 def stored(number: int) -> dict[str, object]:
@@ -67,8 +79,14 @@ class Scene:
 
     def holds(self, number: int, edition: str = "first") -> int:
         """How often the store holds the first section of a page in that edition: 1 when all is well."""
-        hits = self.found(f"Case {number}: the unit {number} stops in the {edition} minute")[0]
-        return sum(page_id == str(number) and f"the {edition} minute" in text for page_id, text in hits)
+        return self.copies([number], edition)[number]
+
+    def copies(self, numbers: Iterable[int], edition: str = "first") -> dict[int, int]:
+        """The same for many pages."""
+        asked = list(numbers)
+        answers = self.found(*(symptom(number, edition) for number in asked))
+        wanted = f"the {edition} minute"
+        return {n: sum(page_id == str(n) and wanted in text for page_id, text in hits) for n, hits in zip(asked, answers, strict=True)}
 
     def generations(self) -> list[str]:
         """The server's collections whose name begins with ours."""

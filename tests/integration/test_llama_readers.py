@@ -8,23 +8,28 @@ import httpx
 import pytest
 
 from tests.integration.llama_cells import Cell, params
-from tests.integration.llama_scene import Scene, scene
+from tests.integration.llama_scene import Scene, scene, symptom
 from tests.integration.llama_servers.server import Boot
 
 pytestmark = [pytest.mark.integration, pytest.mark.parametrize("cell", params())]
 pytest_plugins = ("tests.integration.llama_servers.plugin",)
-QUESTION = "Case 3: the unit 3 stops in the first minute"
+QUESTION = symptom(3)
 
 
 def test_the_first_programs_find_it(cell: Cell, shared_server: Boot, tmp_path: Path) -> None:
-    """/v1/vector-io/query, and the rag-tool's query where there is one, bring page 3 for a question about it."""
+    """/v1/vector-io/query, and the rag-tool's query where there is one, bring page 3 for a question about it; /v1/vector_io/query ours."""
     with scene(cell, shared_server(cell.version), tmp_path, f"readers-{cell.variant}-{cell.provider}", 5) as made:
         made.sync()
+        if cell.variant == "underscore":
+            found = asked(made, "/v1/vector_io/query", {"collection_id": made.collection, "query": QUESTION, "top_k": 3})
+            assert any("Case 3" in str(row["text"]) for row in found["results"])
+            return
         live = live_id(made)
         by_chunk = asked(made, "/v1/vector-io/query", {key(cell): live, "query": QUESTION, "params": {"max_chunks": 3}})
         assert any("Case 3" in str(chunk["content"]) for chunk in by_chunk["chunks"])
-        if cell.version in ("0.2.12", "0.2.23"):
-            context = asked(made, "/v1/tool-runtime/rag-tool/query", {"content": QUESTION, "vector_db_ids": [live]})
+        if cell.version < "0.4":
+            ids = "vector_db_ids" if cell.version < "0.3" else "vector_store_ids"
+            context = asked(made, "/v1/tool-runtime/rag-tool/query", {"content": QUESTION, ids: [live]})
             assert "Case 3" in str(context["content"])
 
 

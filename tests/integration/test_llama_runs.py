@@ -106,18 +106,8 @@ def test_a_server_killed_in_the_middle_of_a_run_leaves_no_hole(cell: Cell, alone
     alone.server.start()
     report = alone.sync()
     assert report.exit == 0
-    if cell.version.startswith("ogx"):
-        expect_the_known_defect(alone)
-    is_in_step(alone)
+    assert alone.copies(range(1, PAGES + 1)) == dict.fromkeys(range(1, PAGES + 1), 1)
     assert len(alone.generations()) == 1
-
-
-def expect_the_known_defect(scene: Scene) -> None:
-    """OGX killed while it keeps a chunk can leave it twice: that is shown as an expected failure, a missing page still fails."""
-    copies = {number: scene.holds(number) for number in (1, 7, PAGES)}
-    assert all(copies.values()), copies
-    if any(count > 1 for count in copies.values()):
-        pytest.xfail(f"known defect: a chunk in flight when OGX was killed is there twice {copies}")
 
 
 def kill_when_busy(scene: Scene) -> None:

@@ -23,6 +23,11 @@ class Held:
     attached: bool
 
 
+def is_held(content: str, held: Held | None) -> bool:
+    """Whether the store surely has a chunk just so."""
+    return held is not None and held.attached and held.content == content
+
+
 class Ledger:
     """One SQLite file for all stores, which may be lost: then the store's own list is read once. Thread-safe."""
 
@@ -40,6 +45,11 @@ class Ledger:
             if rows:
                 found[chunk_id] = Held(str(rows[0][0]), str(rows[0][1]), bool(rows[0][2]))
         return found
+
+    def in_doubt(self, store: str) -> dict[str, Held]:
+        """Chunks whose file was uploaded and of which nobody knows whether the store has them."""
+        rows = self._run("select chunk_id, file_id, content from file where store = ? and attached = 0 order by chunk_id", store)
+        return {str(row[0]): Held(str(row[1]), str(row[2]), attached=False) for row in rows}
 
     def note(self, store: str, chunk_id: str, held: Held) -> None:
         self._run("insert or replace into file values (?, ?, ?, ?, ?)", store, chunk_id, held.file_id, held.content, int(held.attached))

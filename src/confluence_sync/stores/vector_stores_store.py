@@ -13,19 +13,19 @@ from __future__ import annotations
 
 import logging
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass, field, replace
 
 from confluence_sync.errors import NotFound, Rejected
-from confluence_sync.jsonvalue import JsonObject, as_object, child, objects, text
+from confluence_sync.jsonvalue import JsonObject, as_object, child, text
 from confluence_sync.model import EVERYTHING, Chunk, Filter, Hit, Stored, digest
 from confluence_sync.stores.base import Feature, Identity
 from confluence_sync.stores.remote import acknowledged
 from confluence_sync.stores.vector_stores_files import Doubtful, Files
-from confluence_sync.stores.vector_stores_ledger import Held, Ledger
-from confluence_sync.stores.vector_stores_text import ID, SENTINEL, attributes, decoded, encoded, is_sentinel, read_attributes
+from confluence_sync.stores.vector_stores_ledger import Held, Ledger, is_held
+from confluence_sync.stores.vector_stores_text import ID, SENTINEL, attributes, encoded, fingerprint, hit_from, is_sentinel, read_attributes
 
 log = logging.getLogger(__name__)
 
@@ -63,7 +63,7 @@ class VectorStore:
             return
         self._know_files()
         known = self.ledger.held(self.id, [chunk.id for chunk in chunks])
-        wanted = [chunk for chunk in chunks if not _is_same(chunk, known.get(chunk.id))]
+        wanted = [chunk for chunk in chunks if not is_held(fingerprint(chunk), known.get(chunk.id))]
         self._remove([chunk.id for chunk in wanted if chunk.id in known])
         self._refused = {}
         self._put_all(wanted)
@@ -97,13 +97,13 @@ class VectorStore:
             self._put_once(chunk, flattens)
         except Doubtful:
             log.info("an answer was lost; chunk %s is cleared up and written again", chunk.id)
-            self._clear(chunk.id, self.ledger.held(self.id, [chunk.id])[chunk.id])
+            self._clear(self.ledger.held(self.id, [chunk.id]))
             self._put_once(chunk, flattens)
 
     def _put_once(self, chunk: Chunk, flattens: bool) -> None:
         """The ledger names the file before the store has it, so that a crash in between cannot leave a file nobody knows."""
         file_id = self.files.upload(chunk.id, encoded(chunk, flattens))
-        held = Held(file_id, _content(chunk), attached=False)
+        held = Held(file_id, fingerprint(chunk), attached=False)
         self.ledger.note(self.id, chunk.id, held)
         try:
             self.files.attach(file_id, attributes(chunk))
@@ -113,18 +113,22 @@ class VectorStore:
             return
         self.ledger.note(self.id, chunk.id, replace(held, attached=True))
 
-    def _clear(self, chunk_id: str, held: Held) -> None:
-        """Removes what a killed server may have kept of a file whose name it lost.
+    def _clear(self, doubtful: Mapping[str, Held]) -> None:
+        """Removes what a killed server may have kept of files whose names it lost; none of them may be in the store's list.
 
-        Attached once more, its chunks get the same ids, and taking the file out takes every copy along (sqlite-vec, pgvector, Milvus; faiss
-        takes one, so that there a copy may stay).
+        Attached once more, their chunks get the same ids, and taking the file out takes every copy along (sqlite-vec, pgvector, Milvus, and
+        OGX's faiss, which replaces a copy and must not find it last; older faiss takes one, so that there a copy may stay).
         """
-        if self.files.attached(held.file_id) is None:
-            with suppress(Rejected):  # the file itself may be gone, and then nothing of it was ever attached
-                self.files.attach(held.file_id, {ID: chunk_id})
+        if not doubtful:
+            return
         self._put_sentinel()
-        self.files.remove(held.file_id)
-        self.ledger.forget(self.id, chunk_id)
+        for chunk_id, one in doubtful.items():
+            with suppress(Rejected):  # the file itself may be gone, and then nothing of it was ever attached
+                self.files.attach(one.file_id, {ID: chunk_id})
+        self._put_sentinel()
+        for chunk_id, one in doubtful.items():
+            self.files.remove(one.file_id)
+            self.ledger.forget(self.id, chunk_id)
 
     def delete(self, chunk_ids: Sequence[str]) -> None:
         if chunk_ids:
@@ -134,10 +138,9 @@ class VectorStore:
     def _remove(self, chunk_ids: Sequence[str]) -> None:
         """One after the other, and never what was written last."""
         held = self.ledger.held(self.id, chunk_ids)
-        for chunk_id, one in held.items():
-            if not one.attached:
-                self._clear(chunk_id, one)
-        known = {chunk_id: one for chunk_id, one in held.items() if one.attached}
+        lost = {i: one for i, one in held.items() if not one.attached and self.files.attached(one.file_id) is None}
+        self._clear(lost)
+        known = {chunk_id: one for chunk_id, one in held.items() if chunk_id not in lost}
         if known and (not self.last or self.last in known):
             self._guard()
         for chunk_id, one in known.items():
@@ -176,9 +179,15 @@ class VectorStore:
     def ids(self) -> Iterator[Stored]:
         """Reads the server's whole list, which is dear there (10,000 chunks: 400 CPU seconds), and renews the ledger from it.
 
-        A file that another program attached goes by `file:` and its id.
+        A file that another program attached goes by `file:` and its id. What a killed run or server left in doubt and the list does
+        not show is cleared up before the ledger forgets which file it was.
         """
         rows = list(self.files.each())
+        listed = {row.get("id") for row in rows}
+        lost = {chunk_id: one for chunk_id, one in self.ledger.in_doubt(self.id).items() if one.file_id not in listed}
+        if lost:
+            self._clear(lost)
+            rows = list(self.files.each())
         flattens = self.ledger.fact(self.id, "flattens")
         self.ledger.forget_store(self.id)
         kept: dict[str, Stored] = {}
@@ -198,7 +207,7 @@ class VectorStore:
             self._guard()
             self.files.remove(file_id)
             return
-        content = digest(chunk_id, repr(metadata)) if metadata else ""
+        content = digest(chunk_id, repr(metadata)) if metadata else ""  # as in fingerprint()
         self.ledger.note(self.id, chunk_id, Held(file_id, content, attached=row.get("status") == "completed"))
         if not is_sentinel(chunk_id):
             kept[chunk_id] = Stored(chunk_id, metadata)
@@ -213,7 +222,7 @@ class VectorStore:
     def query(self, text: str, top_k: int, where: Filter = EVERYTHING) -> list[Hit]:
         """Filters are applied here: on most providers the server's own look at the best few hits only."""
         most = MOST_HITS if where else min(MOST_HITS, top_k + SPARE)
-        hits = [hit for hit in map(_hit, self.files.search(text, most)) if not is_sentinel(hit.chunk_id)]
+        hits = [hit for hit in map(hit_from, self.files.search(text, most)) if not is_sentinel(hit.chunk_id)]
         return [hit for hit in hits if not where or (hit.metadata and where.matches(hit.metadata))][:top_k]
 
     def identity(self) -> Identity:
@@ -231,20 +240,3 @@ class VectorStore:
 
     def close(self) -> None:
         """Connection and ledger belong to the backend."""
-
-
-def _content(chunk: Chunk) -> str:
-    _, metadata = read_attributes(attributes(chunk))
-    return digest(chunk.id, repr(metadata))
-
-
-def _is_same(chunk: Chunk, held: Held | None) -> bool:
-    return held is not None and held.attached and held.content == _content(chunk)
-
-
-def _hit(row: JsonObject) -> Hit:
-    chunk_id, metadata = read_attributes(child(row, "attributes", "hit"))
-    score = row.get("score")
-    said = "".join(text(part, "text", "hit") for part in objects(row, "content", "hit"))
-    known = float(score) if isinstance(score, (int, float)) else 0.0
-    return Hit(chunk_id or f"file:{row.get('file_id')}", known, decoded(said), metadata)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from confluence_sync.model import Chunk, Metadata, MetadataValue, digest, metadata_from
+from confluence_sync.jsonvalue import JsonObject, child, objects, text
+from confluence_sync.model import Chunk, Hit, Metadata, MetadataValue, digest, metadata_from
 from confluence_sync.stores.remote import flat
 
 BOM = "\ufeff"  # makes the charset certain; the servers do not store it
@@ -57,6 +58,21 @@ def read_attributes(values: Mapping[str, object]) -> tuple[str, Metadata | None]
     labels = str(known.get("labels") or "")
     listed: dict[str, MetadataValue] = {**known, "labels": labels.split(",") if labels else []}
     return str(known.get(ID) or ""), metadata_from(listed)
+
+
+def fingerprint(chunk: Chunk) -> str:
+    """A digest of what a chunk's file and its attributes say, as they can be read back from the server's list."""
+    _, metadata = read_attributes(attributes(chunk))
+    return digest(chunk.id, repr(metadata))
+
+
+def hit_from(row: JsonObject) -> Hit:
+    """One row of a search; a file of another program goes by `file:` and its id."""
+    chunk_id, metadata = read_attributes(child(row, "attributes", "hit"))
+    score = row.get("score")
+    said = "".join(text(part, "text", "hit") for part in objects(row, "content", "hit"))
+    known = float(score) if isinstance(score, (int, float)) else 0.0
+    return Hit(chunk_id or f"file:{row.get('file_id')}", known, decoded(said), metadata)
 
 
 def is_sentinel(chunk_id: str) -> bool:

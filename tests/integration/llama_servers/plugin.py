@@ -3,10 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
-from tests.integration.llama_servers.server import Boot, LlamaServer
+from tests.integration.llama_servers.install import NoPython
+from tests.integration.llama_servers.server import Boot, LlamaServer, ReferenceServer, minilm
+
+
+def started(version: str, folder: Path, real_model: bool = False) -> LlamaServer:
+    """A running server; on a machine without a Python for it the test is skipped, and says so."""
+    if version == "reference":
+        return ReferenceServer(version, folder).start()
+    try:
+        return LlamaServer(version, folder, model=minilm() if real_model else None).start()
+    except NoPython as why:
+        pytest.skip(f"Llama Stack {version} {why}")
 
 
 @pytest.fixture(scope="session")
@@ -14,9 +26,10 @@ def shared_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Boot]:
     """A server that other tests use too: name collections of your own, and do not stop it."""
     running: dict[str, LlamaServer] = {}
 
-    def boot(version: str) -> LlamaServer:
+    def boot(version: str, *, real_model: bool = False) -> LlamaServer:
+        assert not real_model, "a shared server hashes words"
         if version not in running:
-            running[version] = LlamaServer(version, tmp_path_factory.mktemp(f"llama-{version}")).start()
+            running[version] = started(version, tmp_path_factory.mktemp(f"llama-{version}"))
         return running[version]
 
     yield boot
@@ -29,8 +42,8 @@ def own_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Boot]:
     """A server that belongs to one test, to be restarted, killed and emptied."""
     running: list[LlamaServer] = []
 
-    def boot(version: str) -> LlamaServer:
-        running.append(LlamaServer(version, tmp_path_factory.mktemp(f"own-{version}")).start())
+    def boot(version: str, *, real_model: bool = False) -> LlamaServer:
+        running.append(started(version, tmp_path_factory.mktemp(f"own-{version}"), real_model))
         return running[-1]
 
     yield boot

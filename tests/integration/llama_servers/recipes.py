@@ -5,7 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-COMMON = ("faiss-cpu", "sqlite-vec", "pysqlite3-binary", "aiosqlite", "sqlalchemy[asyncio]", "chardet", "pypdf", "tokenizers")
+COMMON = (
+    "onnxruntime",
+    "faiss-cpu",
+    "sqlite-vec",
+    "pysqlite3-binary",
+    "aiosqlite",
+    "sqlalchemy[asyncio]",
+    "chardet",
+    "pypdf",
+    "tokenizers",
+)
 OLD_NUMPY = "numpy<2.3"  # with a newer one 0.2.12 cannot read its faiss index after a restart
 NEW_NUMPY = "numpy>=2.3.2"  # 0.7.3 asks for it
 
@@ -19,6 +29,7 @@ class Recipe:
     command: tuple[str, ...]
     config: str
     needs_encoding: bool = False
+    oldest_python: tuple[int, int] = (3, 12)
 
     @property
     def all_packages(self) -> tuple[str, ...]:
@@ -37,6 +48,7 @@ RECIPES = {
             _llama("0.2.12", OLD_NUMPY, "fastapi", "uvicorn", "asyncpg", "opentelemetry-sdk", "opentelemetry-exporter-otlp-proto-http"),
             ("python", "-m", "llama_stack.distribution.server.server", "--config", "{config}", "--port", "{port}"),
             "own files",
+            oldest_python=(3, 11),
         ),
         Recipe(
             "0.2.23",

