@@ -5,8 +5,11 @@ from __future__ import annotations
 import logging
 import os
 import socket
+import sqlite3
+import traceback
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -35,6 +38,34 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         monkeypatch.delenv(name)
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def every_connection_is_closed() -> Iterator[None]:
+    """A SQLite connection left open fails the session and names its place; Python 3.13 alone would tell, and at random."""
+    real, opened = sqlite3.connect, dict[sqlite3.Connection, str]()
+
+    def connect(*args: Any, **options: Any) -> sqlite3.Connection:
+        connection: sqlite3.Connection = real(*args, **options)
+        opened[connection] = "".join(traceback.format_stack(limit=12)[:-1])
+        for done in [known for known in opened if closed(known)]:
+            del opened[done]
+        return connection
+
+    sqlite3.connect = connect  # type: ignore[assignment]  # the same shape, and put back below
+    yield
+    sqlite3.connect = real
+    left = [place for connection, place in opened.items() if not closed(connection)]
+    assert not left, f"{len(left)} connections were never closed; the first was opened here:\n{left[0]}"
+
+
+def closed(connection: sqlite3.Connection) -> bool:
+    """Whether it is closed, which only using it can tell."""
+    try:
+        connection.total_changes  # noqa: B018
+    except sqlite3.ProgrammingError:
+        return True
+    return False
 
 
 @pytest.fixture(autouse=True)

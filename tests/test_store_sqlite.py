@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -236,8 +237,8 @@ def test_damage_in_the_middle_is_told_when_it_is_met(path: Path) -> None:
     raw = bytearray(path.read_bytes())
     raw[8192 : len(raw) - 4096] = b"\xff" * (len(raw) - 12288)
     path.write_bytes(bytes(raw))
-    with pytest.raises(SettingsError, match="damaged"):
-        list(SqliteBackend(path).open("c").ids())
+    with closing(SqliteBackend(path)) as again, pytest.raises(SettingsError, match="damaged"):
+        list(again.open("c").ids())
 
 
 def test_a_foreign_file_is_left_alone(path: Path) -> None:

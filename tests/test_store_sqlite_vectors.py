@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -116,7 +117,8 @@ def test_the_last_words_of_a_long_chunk_are_found(backend: SqliteBackend) -> Non
 def test_what_is_embedded_is_not_embedded_again(backend: SqliteBackend) -> None:
     """Writing the same chunks again, as after a crash, costs no embedding; other text does."""
     words = WordEmbedder()
-    store = SqliteBackend(backend.path, words).open("c")
+    backend.embedder = words
+    store = backend.open("c")
     store.write(SAMPLE)
     count = len(words.seen)
     store.write(SAMPLE)
@@ -144,28 +146,30 @@ def test_retag_leaves_vectors(backend: SqliteBackend) -> None:
 def test_another_model_is_refused(backend: SqliteBackend, path: Path, other: WordEmbedder, told: str) -> None:
     """A collection opened with a model that did not fill it says what differs and the ways out."""
     backend.open("c").write(SAMPLE)
-    with pytest.raises(SettingsError, match=f"{told}.*--rebuild"):
-        SqliteBackend(path, other).open("c")
+    with closing(SqliteBackend(path, other)) as swapped, pytest.raises(SettingsError, match=f"{told}.*--rebuild"):
+        swapped.open("c")
 
 
 def test_without_its_model_a_collection_is_read_by_words_and_not_written(backend: SqliteBackend, path: Path) -> None:
     """A reader without the embedder still finds words; a writer is told which model is missing."""
     backend.open("c").write(SAMPLE)
-    plain = SqliteBackend(path).open("c")
-    assert plain.query("journal disk", 1)[0].chunk_id == DISK.id
-    with pytest.raises(SettingsError, match="vectors of words"):
-        plain.write([chunk("9", "new")])
+    with closing(SqliteBackend(path)) as reader:
+        plain = reader.open("c")
+        assert plain.query("journal disk", 1)[0].chunk_id == DISK.id
+        with pytest.raises(SettingsError, match="vectors of words"):
+            plain.write([chunk("9", "new")])
 
 
 def test_a_keyword_collection_stays_one(path: Path, caplog: pytest.LogCaptureFixture) -> None:
     """An embedder that appears later does not mix chunks with and without vectors; the warning says how to get them."""
-    SqliteBackend(path).open("c").write([DISK])
-    with caplog.at_level(logging.WARNING):
-        store = SqliteBackend(path, WordEmbedder()).open("c")
-    store.write([LOGIN])
-    assert "--rebuild" in caplog.text
-    assert store.facts is None
-    assert {hit.chunk_id for hit in store.query("disk cookie", 5)} == {DISK.id, LOGIN.id}
+    with closing(SqliteBackend(path)) as plain:
+        plain.open("c").write([DISK])
+    with caplog.at_level(logging.WARNING), closing(SqliteBackend(path, WordEmbedder())) as later:
+        store = later.open("c")
+        store.write([LOGIN])
+        assert "--rebuild" in caplog.text
+        assert store.facts is None
+        assert {hit.chunk_id for hit in store.query("disk cookie", 5)} == {DISK.id, LOGIN.id}
 
 
 class Broken(WordEmbedder):
@@ -182,14 +186,15 @@ class Broken(WordEmbedder):
 def test_an_endpoint_that_is_down_leaves_keyword_search(path: Path, caplog: pytest.LogCaptureFixture) -> None:
     """A question is answered by words, with a warning, when its vector cannot be had; writing fails and changes nothing."""
     embedder = Broken()
-    store = SqliteBackend(path, embedder).open("c")
-    store.write(SAMPLE)
-    embedder.broken = True
-    assert store.query("journal disk", 1)[0].chunk_id == DISK.id
-    assert "keywords only" in caplog.text
-    with pytest.raises(ServerFailed):
-        store.write([chunk("9", "new")])
-    assert store.identity().count == 3
+    with closing(SqliteBackend(path, embedder)) as backend:
+        store = backend.open("c")
+        store.write(SAMPLE)
+        embedder.broken = True
+        assert store.query("journal disk", 1)[0].chunk_id == DISK.id
+        assert "keywords only" in caplog.text
+        with pytest.raises(ServerFailed):
+            store.write([chunk("9", "new")])
+        assert store.identity().count == 3
 
 
 def test_more_than_sensible_is_said(backend: SqliteBackend, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:

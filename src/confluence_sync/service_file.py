@@ -59,12 +59,17 @@ class ServiceFile:
             self.folder.mkdir(parents=True, exist_ok=True)
             self.path.touch(mode=0o600)
             connection = sqlite3.connect(self.path, timeout=10, check_same_thread=False)
-            connection.executescript(LAYOUT)
         except (OSError, sqlite3.Error) as error:
-            raise SettingsError(
-                f"{self.path} cannot be used ({error}); set STATE_DIR to a folder that this account may write to"
-            ) from error
+            raise self._unusable(error) from error
+        try:
+            connection.executescript(LAYOUT)
+        except sqlite3.Error as error:
+            connection.close()
+            raise self._unusable(error) from error
         return connection
+
+    def _unusable(self, error: Exception) -> SettingsError:
+        return SettingsError(f"{self.path} cannot be used ({error}); set STATE_DIR to a folder that this account may write to")
 
 
 def _close_all(connections: list[sqlite3.Connection]) -> None:
