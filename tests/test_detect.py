@@ -30,9 +30,11 @@ class Pretender(StubApi):
     version: str = ""
     models: tuple[str, ...] = ("all-MiniLM-L6-v2",)
     providers: tuple[str, ...] = ("faiss",)
+    window: int = 0
 
     def answer(self, method: str, path: str, query: dict[str, str], body: dict[str, object]) -> tuple[int, object]:
-        model = {"model_type": "embedding", "metadata": {"embedding_dimension": 384}}
+        said = {"context_length": self.window} if self.window else {}
+        model = {"model_type": "embedding", "metadata": {"embedding_dimension": 384, **said}}
         answers: dict[str, object] = {
             "/openapi.json": {"paths": {route: {"post": {}, "get": {}} for route in self.routes}},
             "/v1/version": {"version": self.version},
@@ -148,6 +150,28 @@ def test_a_model_or_provider_the_server_lacks_is_told_with_the_list(name: str, v
         settings = Settings(llama_base_url=api.url, state_dir=tmp_path, **{name: value})  # type: ignore[arg-type]  # as parametrized
         with pytest.raises(SettingsError, match=f"{name.upper()}='{value}' is not served here; this server has (all-MiniLM-L6-v2|faiss)"):
             detect(settings).variant.open(settings)
+
+
+@pytest.mark.parametrize(("variant", "routes"), [("vector-stores", [*FILES, "/v1/prompts"]), ("dash", DASH), ("rag-tool", RAG)])
+def test_what_the_servers_model_does_not_read_is_told(variant: str, routes: list[str]) -> None:
+    """With numbers and a CHUNK_TOKENS that fits, also when the server says it; nothing when the model reads all, or is not known."""
+    with pretender(*routes, version="0.2.23") as api:
+        found = detect(Settings(llama_base_url=api.url, chunk_tokens=1000))
+        assert (found.variant.name, "all-MiniLM-L6-v2 reads 256 tokens of a chunk of up to 1000" in found.unread) == (variant, True)
+        assert "CHUNK_TOKENS=204" in found.unread
+        assert detect(Settings(llama_base_url=api.url, chunk_tokens=200)).unread == ""
+    with pretender(*routes, version="0.2.23", models=("house-model",), window=512) as api:
+        assert "house-model reads 512 tokens" in detect(Settings(llama_base_url=api.url, chunk_tokens=1000)).unread
+    with pretender(*routes, version="0.2.23", models=("house-model",)) as api:
+        assert detect(Settings(llama_base_url=api.url, chunk_tokens=1000)).unread == ""
+
+
+def test_a_vector_api_of_the_oldest_kind_is_told_what_its_model_does_not_read() -> None:
+    """Ours with all routes embeds a long text in parts; the oldest ones got a model's name and nothing else."""
+    with stub_api(legacy=True) as api:
+        assert "all-MiniLM-L6-v2 reads 256 tokens" in detect(Settings(vector_api_base_url=api.url, chunk_tokens=1000)).unread
+    with stub_api() as api:
+        assert detect(Settings(vector_api_base_url=api.url, chunk_tokens=1000)).unread == ""
 
 
 def test_destinations_have_an_order() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
@@ -22,6 +23,8 @@ from confluence_sync.source.base import Source
 from confluence_sync.source.connect import open_source
 from confluence_sync.state import State
 from confluence_sync.stores.base import Backend, Store
+
+log = logging.getLogger(__name__)
 
 
 class Progress(Protocol):
@@ -129,4 +132,6 @@ def _backend(settings: Settings, means: Means) -> tuple[Backend, str]:
     from confluence_sync.stores.detect import collection_name, open_store_backend
 
     backend, detection = open_store_backend(settings)
+    if detection.unread:
+        log.warning(detection.unread)
     return backend, collection_name(settings, detection.variant)

@@ -63,6 +63,16 @@ def test_a_day_in_the_life(cell: Cell, ours: Scene) -> None:
     assert len(ours.generations()) == 1
 
 
+def test_what_the_model_does_not_read_is_said_once(
+    cell: Cell, shared_server: Boot, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A run says once, with numbers, that chunks are longer than the server's model reads; our own Vector API embeds them in parts."""
+    with scene(cell, shared_server(cell.version), tmp_path, f"unread-{cell.variant}-{cell.provider}", 2) as made:
+        made.sync()
+    said = [record.message for record in caplog.records if "reads 256 tokens of a chunk of up to 1000" in record.message]
+    assert len(said) == (0 if cell.variant == "underscore" else 1)
+
+
 def test_a_lost_state_makes_no_duplicates(cell: Cell, ours: Scene) -> None:
     """A run without the state of the one before leaves every page in the store exactly once, and one collection."""
     ours.sync()

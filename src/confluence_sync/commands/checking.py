@@ -11,7 +11,7 @@ from typing import TextIO
 
 from confluence_sync.commands.common import add_log_options, settings_for
 from confluence_sync.config import Settings
-from confluence_sync.errors import ConfluenceSyncError, SettingsError
+from confluence_sync.errors import ConfluenceSyncError, PagesFailed, SettingsError
 from confluence_sync.logs import shown
 from confluence_sync.model import Page, PageRef, Space
 from confluence_sync.source.base import Failure
@@ -64,24 +64,26 @@ def _source(settings: Settings, out: TextIO, titles: int) -> int:
         _say(out, "settings", f"read; {source.id}, {describe_auth(settings)}")
         account = source.whoami()
         _say(out, "who am I", f"{account.name} {f'({account.id})' if account.id else ''}".rstrip())
-        problems = _spaces(source, settings, out, titles)
+        worst = _spaces(source, settings, out, titles)
         for line in source.missing():
             _say(out, "missing", f"{line}; a sync does without")
-    return SettingsError.exit_code if problems else 0
+    return worst
 
 
-def _spaces(source: Confluence, settings: Settings, out: TextIO, titles: int) -> list[str]:
+def _spaces(source: Confluence, settings: Settings, out: TextIO, titles: int) -> int:
+    """Shows each space that was asked for; gives the exit code of the worst that was found."""
     chosen, problems = choose_spaces(settings.space_name, settings.space_key_filter, list(source.spaces()))
     for problem in problems:
         _say(out, "FAILED", problem)
-    for one in chosen:
-        _space(source, one.space, out, titles)
-    if chosen:
-        _scope(source, settings, chosen[0].space, out)
-    return problems
+    readable = all([_space(source, one.space, out, titles) for one in chosen])
+    if chosen and not _scope(source, settings, chosen[0].space, out):
+        problems.append("a folder that nobody sees")
+    if problems:
+        return SettingsError.exit_code
+    return 0 if readable else PagesFailed.exit_code
 
 
-def _space(source: Confluence, space: Space, out: TextIO, titles: int) -> None:
+def _space(source: Confluence, space: Space, out: TextIO, titles: int) -> bool:
     """The listing (only its beginning when no titles are asked for) and the body of one page: every permission a sync needs is tried."""
     batches = source.listing(space, LISTED)
     first = next(batches, [])
@@ -89,10 +91,12 @@ def _space(source: Confluence, space: Space, out: TextIO, titles: int) -> None:
     count = f"{len(first)} pages, and more follow" if more and not titles else f"{len(first) + more} pages"
     archived = ", archived" if space.archived else ""
     _say(out, "space", f"{space.name} (key {space.key}, id {space.id}{archived}): {count if first else _no_pages(space)}")
-    for page in source.pages(first[:1], space):
+    tried = source.pages(first[:1], space)
+    for page in tried:
         _say(out, "FAILED" if isinstance(page, Failure) else "page", _read(page))
     for ref in first[:titles]:
         _say(out, "", _title(ref))
+    return not any(isinstance(page, Failure) for page in tried)
 
 
 def _no_pages(space: Space) -> str:
@@ -110,13 +114,17 @@ def _title(ref: PageRef) -> str:
     return f"{ref.updated_at[:10] or '(no date)'}  {ref.title} ({ref.id})"
 
 
-def _scope(source: Confluence, settings: Settings, space: Space, out: TextIO) -> None:
+def _scope(source: Confluence, settings: Settings, space: Space, out: TextIO) -> bool:
     folder = folder_id(settings.filter_folder_id)
-    if folder:
+    seen = not folder or source.exists(folder)
+    if not seen:
+        _say(out, "FAILED", f"FILTER_FOLDER_ID: no page or folder {folder} is visible to this account; copy the number in its address")
+    elif folder:
         _say(out, "folder", f"only what lies below {folder}")
     if settings.labels:
         found = sum(len(batch) for batch in source.labelled(space, settings.labels))
         _say(out, "labels", f"{found} pages of {space.key} carry {_or(settings.labels)}")
+    return seen
 
 
 def _or(words: Sequence[str]) -> str:
@@ -135,6 +143,8 @@ def _destination(settings: Settings, out: TextIO) -> int:
     _say(out, "destination", f"{found.variant.name}, because {found.reason}")
     _say(out, "collection", collection_name(settings, found.variant))
     _say(out, "embedding", _embedding(settings, found.variant.name))
+    if found.unread:
+        _say(out, "warning", found.unread)
     return 0
 
 

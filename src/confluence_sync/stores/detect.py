@@ -6,11 +6,12 @@ from contextlib import closing
 from dataclasses import dataclass
 
 from confluence_sync.config import Settings
+from confluence_sync.embed.endpoint import too_long
 from confluence_sync.errors import CredentialsError, ServerFailed, SettingsError
 from confluence_sync.stores.base import Backend, Feature
-from confluence_sync.stores.llama_server import LlamaServer, Seen, keeps_stores, look
+from confluence_sync.stores.llama_server import LlamaServer, Seen, keeps_stores, look, model_named
 from confluence_sync.stores.remote import link_to, quickly
-from confluence_sync.stores.underscore import features_from
+from confluence_sync.stores.underscore import LEGACY_MODEL, features_from
 from confluence_sync.stores.variants import Variant, variant_named
 
 ON_LLAMA = ("vector-stores", "dash", "rag-tool")
@@ -28,12 +29,16 @@ class Probe:
 
 @dataclass(frozen=True, slots=True)
 class Detection:
-    """The chosen variant, every probe and the reason, in words for a person. `has` names all variants the server could be used as."""
+    """The chosen variant, every probe and the reason, in words for a person. `has` names all variants the server could be used as.
+
+    `unread` is what to tell where the server embeds whole chunks and its model does not read them to the end, "" otherwise.
+    """
 
     variant: Variant
     probes: tuple[Probe, ...]
     reason: str
     has: tuple[str, ...] = ()
+    unread: str = ""
 
 
 def open_store_backend(settings: Settings) -> tuple[Backend, Detection]:
@@ -100,7 +105,16 @@ def _from_server(base: str, settings: Settings) -> Detection:
         raise SettingsError(f"VECTOR_BACKEND={forced} is not served at {base}{_trap(forced, server)}; this server has {', '.join(has)}")
     name = has[0] if forced == "auto" else forced
     why = f"VECTOR_BACKEND={forced}, and {base} serves it" if forced != "auto" else _why(name, has, base)
-    return Detection(variant_named(name), probes, why, has)
+    return Detection(variant_named(name), probes, why, has, _unread(name, server, settings))
+
+
+def _unread(name: str, server: LlamaServer, settings: Settings) -> str:
+    """Nothing for the Vector API with all routes: it embeds a long text in parts."""
+    if name in ON_LLAMA:
+        model = model_named(server, settings.embedding_model_id)
+        return model.unread(settings.chunk_tokens) if model else ""
+    legacy = Feature.DELETE not in features_from(server.routes)
+    return too_long(settings.embedding_model_id or LEGACY_MODEL, settings.chunk_tokens) if legacy else ""
 
 
 def _why(name: str, has: tuple[str, ...], base: str) -> str:

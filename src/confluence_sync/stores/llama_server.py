@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass
 
 from confluence_sync.config import Settings
+from confluence_sync.embed.endpoint import known_window, too_long
 from confluence_sync.errors import BadAnswer, Gone, NotAllowed, NotFound, Rejected, ServerFailed, SettingsError
 from confluence_sync.http import Link
 from confluence_sync.jsonvalue import JsonObject, as_object, child, objects, text
@@ -27,11 +28,16 @@ class Seen:
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """An embedding model; `resource` is the name its provider knows it by."""
+    """An embedding model; `resource` is the name its provider knows it by, `window` the tokens it reads if the server says so, else 0."""
 
     id: str
     resource: str
     dimension: int
+    window: int = 0
+
+    def unread(self, chunk_tokens: int) -> str:
+        """What to tell when this model reads less than a whole chunk; "" when it reads all, or nothing is known of it."""
+        return too_long(self.resource if known_window(self.resource) else self.id, chunk_tokens, self.window)
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +109,9 @@ def ask(link: Link, path: str) -> Seen:
 
 
 def _is_llama(routes: Routes) -> bool:
-    return any(path.startswith(("/v1/vector-", "/v1/vector_stores", "/v1/openai/v1/vector_stores")) for _, path in routes)
+    return any(
+        path.startswith(("/v1/vector-", "/v1/vector_stores", "/v1/openai/v1/vector_stores", "/v1/tool-runtime")) for _, path in routes
+    )
 
 
 def _inspected(answer: JsonObject) -> Routes:
@@ -130,7 +138,9 @@ def _models(answer: JsonObject) -> tuple[Model, ...]:
         dimension = about.get("embedding_dimension")
         if kind == "embedding" and isinstance(dimension, (int, float)):
             id = str(row.get("identifier") or row.get("id"))
-            found.append(Model(id, str(row.get("provider_resource_id") or about.get("provider_resource_id") or id), int(dimension)))
+            resource = str(row.get("provider_resource_id") or about.get("provider_resource_id") or id)
+            window = about.get("context_length")
+            found.append(Model(id, resource, int(dimension), window if isinstance(window, int) else 0))
     return tuple(found)
 
 
@@ -147,12 +157,16 @@ def choose_model(server: LlamaServer, settings: Settings) -> Model:
     wanted = settings.embedding_model_id
     if not server.models:
         raise ServerFailed("the server is up but has no embedding model; wait until it has loaded one, or register one", sent=False)
-    if not wanted:
-        return server.models[0]
-    for model in server.models:
-        if wanted in (model.id, model.resource) or model.id.rpartition("/")[2] == wanted:
-            return model
+    found = model_named(server, wanted)
+    if found:
+        return found
     raise SettingsError(f"EMBEDDING_MODEL_ID={wanted!r} is not served here; this server has {', '.join(m.id for m in server.models)}")
+
+
+def model_named(server: LlamaServer, wanted: str) -> Model | None:
+    """The model of that name, the server's first one for ""; None when it has none such."""
+    fitting = (m for m in server.models if not wanted or wanted in (m.id, m.resource) or m.id.rpartition("/")[2] == wanted)
+    return next(fitting, None)
 
 
 def choose_provider(server: LlamaServer, settings: Settings, liked: tuple[str, ...]) -> str:
