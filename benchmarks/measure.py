@@ -34,8 +34,8 @@ def measured(command: Sequence[str], folder: Path, environment: Mapping[str, str
         process = subprocess.Popen(command, cwd=folder, env={**os.environ, **(environment or {})}, stdout=out, stderr=subprocess.STDOUT)
     ours, ended = {process.pid}, False
     while ours:
-        ours |= _tree(process.pid) if not ended else set()
-        peak = max(peak, sum(map(_pss, ours)))
+        ours |= tree(process.pid) if not ended else set()
+        peak = max(peak, sum(map(pss, ours)))
         for pid, status, usage in _reaped(ours):
             ours.discard(pid)
             cpu += usage.ru_utime + usage.ru_stime
@@ -64,18 +64,18 @@ def _reaped(pids: set[int]) -> list[tuple[int, int, os.struct_rusage]]:
     return found
 
 
-def _tree(pid: int) -> set[int]:
+def tree(pid: int) -> set[int]:
     pids = {pid}
     try:
         for task in Path(f"/proc/{pid}/task").iterdir():
             children = (task / "children").read_text().split()
-            pids |= {found for child in children for found in _tree(int(child))}
+            pids |= {found for child in children for found in tree(int(child))}
     except OSError:
         pass
     return pids
 
 
-def _pss(pid: int) -> float:
+def pss(pid: int) -> float:
     try:
         lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
     except OSError:

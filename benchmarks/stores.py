@@ -1,179 +1,142 @@
 """What each store costs at scale: load, a night without changes, replacing a page, queries, recall, disk and memory.
 
-python -m benchmarks.stores [KIND] [ADDRESS] [--chunks 100000] [--windows 3]      KIND: sqlite, pgvector, milvus
+python -m benchmarks.stores [KIND ...] [--chunks 100000] [--windows 3] [--questions 100] [--write]
+KIND is sqlite, pgvector, milvus or milvus-lite; without one all four are measured, one after the other.
 
-Texts and vectors are synthetic (embedding 300,000 windows would take hours): a chunk is 300 words drawn as words are in a
-language, its vector lies near those of its topic, so that there is something to find. Ratios and CPU seconds count;
-wall times are those of a busy machine.
+Each server is started here, on the machine's own disk. Texts and vectors are synthetic (benchmarks/synthetic.py). CPU seconds are those of
+the server and of this process together; wall times are those of whatever else the machine does. --write puts a column for each kind
+into the table of docs/retrieval.md.
 """
 
 from __future__ import annotations
 
 import argparse
-import os
-import resource
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 
-from confluence_sync.embed import Facts, Matrix
-from confluence_sync.model import Chunk, Filter, Metadata, digest
-from confluence_sync.stores.base import Backend, Store
+from benchmarks.stores_served import KINDS, Place, served
+from benchmarks.synthetic import A_PAGE, LABELS, Exact, Synthetic, chunks, first_line, wordless
+from confluence_sync.model import Filter
+from confluence_sync.stores.base import Store
 
-DIMENSION = 384
-A_PAGE = 10
-QUESTIONS = 100
+DOCUMENT = Path(__file__).parent.parent / "docs" / "retrieval.md"
+BEGIN, END = "<!-- benchmarks.stores -->", "<!-- /benchmarks.stores -->"
+AT_ONCE = 1000  # chunks of one transaction, as a run writes
+PAGES, TOP = 20, 10
 
-
-@dataclass
-class Synthetic:
-    """An embedder that makes a text's vectors from its first line, which names topic and number."""
-
-    windows_a_chunk: int
-    topics: dict[int, Matrix] = field(default_factory=dict)
-
-    def facts(self) -> Facts:
-        return Facts("synthetic", f"{self.windows_a_chunk}", DIMENSION)
-
-    def window(self) -> int:
-        return 256
-
-    def windows(self, text: str) -> list[str]:
-        return [f"{text.partition(chr(10))[0]} {i}" for i in range(self.windows_a_chunk)]
-
-    def embed(self, texts: Sequence[str]) -> Matrix:
-        rows = np.array([self._vector(text) for text in texts], dtype=np.float32).reshape(-1, DIMENSION)
-        return np.asarray(rows / np.linalg.norm(rows, axis=1, keepdims=True), dtype=np.float32)
-
-    def close(self) -> None:
-        """Nothing to give back."""
-
-    def _vector(self, text: str) -> Matrix:
-        topic = int(text.split()[1])
-        if topic not in self.topics:
-            self.topics[topic] = np.random.default_rng(topic).standard_normal(DIMENSION).astype(np.float32)
-        own = np.random.default_rng(int(digest(text, size=4), 16)).standard_normal(DIMENSION).astype(np.float32)
-        return self.topics[topic] + 1.2 * own
-
-
-def chunks(first: int, last: int, version: int = 1) -> Iterator[Chunk]:
-    """Numbers first to last - 1, A_PAGE of them a page, a hundred topics, one page in 25 with the label `rare`."""
-    for number in range(first, last):
-        rng = np.random.default_rng(number)
-        words = " ".join(f"w{n}" for n in np.minimum(rng.zipf(1.3, 300), 50_000))
-        page = number // A_PAGE
-        text = f"topic {page % 100} chunk {number} version {version}\n\n{words}"
-        labels = ("rare",) if page % 25 == 0 else ("usual",)
-        metadata = Metadata(
-            "bench", "BENCH", str(page), f"Page {page}", f"https://wiki.example.org/{page}", "Heading", labels, version,
-            "2026-01-01T00:00:00Z", number % A_PAGE, A_PAGE, digest(text), 900, "r", f"f{version}",
-        )  # fmt: skip
-        yield Chunk(digest("bench", text), text, metadata)
-
-
-@dataclass
-class Watch:
-    """CPU seconds of this process, wall seconds, since it was made."""
-
-    cpu: float = field(default_factory=time.process_time)
-    wall: float = field(default_factory=time.perf_counter)
-
-    def __str__(self) -> str:
-        return f"{time.process_time() - self.cpu:8.1f} CPU s {time.perf_counter() - self.wall:8.1f} s"
+Rows = dict[str, str]
 
 
 def main() -> None:
     options = _options()
-    embedder = Synthetic(options.windows)
-    with tempfile.TemporaryDirectory() as folder:
-        address = options.address or str(Path(folder) / "milvus.db")
-        backend = _backend(options.kind, address, Path(folder), embedder)
-        store = backend.open(f"bench_{os.getpid()}")
-        _load(store, options.chunks)
-        _quiet_night(store)
-        _replace(store, options.chunks)
-        _ask(store, embedder, options.chunks)
-        print(f"disk      {sum(f.stat().st_size for f in Path(folder).rglob('*') if f.is_file()) / 1e6:8.0f} MB (of this process's folder)")
-        print(f"memory    {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:8.0f} MB at most (this process)")
-        store.drop()
-        backend.close()
+    exact = Exact(Synthetic(options.windows), options.chunks)
+    for kind in options.kinds or KINDS:
+        rows = {"chunks, window vectors": f"{options.chunks:,}, {options.chunks * options.windows:,}"}
+        with tempfile.TemporaryDirectory(prefix="bench-", ignore_cleanup_errors=True) as folder:
+            Path(folder).chmod(0o755)  # PostgreSQL runs as another account
+            with served(kind, Path(folder), exact.embedder) as place:
+                for measure, figure in _measured(place, exact, options.questions):
+                    print(f"{kind:12} {measure}: {figure}", flush=True)
+                    rows[measure] = figure
+        if options.write:
+            DOCUMENT.write_text(with_column(DOCUMENT.read_text(), kind, rows))
 
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("kind", nargs="?", default="sqlite", choices=("sqlite", "pgvector", "milvus"))
-    parser.add_argument("address", nargs="?", default="", help="DATABASE_URL or Milvus address; not for sqlite")
+    parser.add_argument("kinds", nargs="*", metavar="KIND", help=", ".join(KINDS))
     parser.add_argument("--chunks", type=int, default=100_000)
     parser.add_argument("--windows", type=int, default=3, help="window vectors a chunk")
-    return parser.parse_args()
+    parser.add_argument("--questions", type=int, default=100)
+    parser.add_argument("--write", action="store_true", help="write the figures into docs/retrieval.md")
+    options = parser.parse_args()
+    unknown = set(options.kinds) - set(KINDS)
+    if unknown:
+        parser.error(f"there is no {', '.join(unknown)}; there are {', '.join(KINDS)}")
+    return options
 
 
-def _backend(kind: str, address: str, folder: Path, embedder: Synthetic) -> Backend:
-    if kind == "sqlite":
-        from confluence_sync.stores.sqlite import SqliteBackend
-
-        return SqliteBackend(folder / "store.db", embedder)
-    if kind == "pgvector":
-        from confluence_sync.stores.pgvector import PgvectorBackend
-
-        return PgvectorBackend(address, embedder)
-    from confluence_sync.stores.milvus import MilvusBackend
-
-    return MilvusBackend(address, embedder)
+def _measured(place: Place, exact: Exact, questions: int) -> Iterator[tuple[str, str]]:
+    store, count = place.backend.open("bench"), len(exact.pages)
+    yield "load", _load(place, store, count)
+    yield "a night without changes", _quiet_night(place, store)
+    yield from _ask(place, store, exact, questions)
+    yield f"a page of {A_PAGE} chunks replaced", _replace(place, store, count)
+    yield "CPU seconds in all", f"{place.cpu():.0f}"
+    yield "disk", f"{place.disk_mb():,.0f} MB"
+    place.look()
+    yield "memory at most", f"{place.peak_mb:,.0f} MB"
 
 
-def _load(store: Store, count: int) -> None:
-    """In transactions of 1,000 chunks, as a run writes. The time to make texts and vectors is taken off."""
-    making = 0.0
-    watch = Watch()
-    for start in range(0, count, 1000):
-        before = time.process_time()
-        some = list(chunks(start, min(start + 1000, count)))
-        making += time.process_time() - before
+def _load(place: Place, store: Store, count: int) -> str:
+    """The time to make texts and vectors is taken off."""
+    making, made, began, cpu = 0.0, 0.0, time.perf_counter(), place.cpu()
+    for start in range(0, count, AT_ONCE):
+        before, own = time.perf_counter(), time.process_time()
+        some = list(chunks(start, min(start + AT_ONCE, count)))
+        making, made = making + time.process_time() - own, made + time.perf_counter() - before
         with store.transaction():
             store.write(some)
-    print(f"load      {watch}, {count} chunks; {making:.1f} CPU s of it for making the texts")
+    return f"{place.cpu() - cpu - making:.0f} CPU s, {time.perf_counter() - began - made:.0f} s"
 
 
-def _quiet_night(store: Store) -> None:
-    watch = Watch()
-    count = store.identity().count
-    print(f"no change {watch}, identity and count ({count})")
+def _quiet_night(place: Place, store: Store) -> str:
+    """What a run asks of the store when nothing changed."""
+    began, cpu = time.perf_counter(), place.cpu()
+    store.identity()
+    return f"{1000 * (place.cpu() - cpu):.0f} ms of CPU, {1000 * (time.perf_counter() - began):.0f} ms"
 
 
-def _replace(store: Store, count: int) -> None:
-    """Twenty pages, one transaction each."""
-    pages = np.random.default_rng(1).choice(count // A_PAGE, 20, replace=False)
-    watch = Watch()
-    for page in pages:
-        first = int(page) * A_PAGE
+def _replace(place: Place, store: Store, count: int) -> str:
+    """One transaction for each page, where there are any."""
+    pages = np.random.default_rng(1).choice(count // A_PAGE, PAGES, replace=False)
+    new = {int(page): list(chunks(int(page) * A_PAGE, int(page) * A_PAGE + A_PAGE, version=2)) for page in pages}
+    old = {page: [each.id for each in chunks(page * A_PAGE, page * A_PAGE + A_PAGE)] for page in new}
+    began, cpu = time.perf_counter(), place.cpu()
+    for page, written in new.items():
         with store.transaction():
-            store.write(list(chunks(first, first + A_PAGE, version=2)))
-            store.delete([each.id for each in chunks(first, first + A_PAGE)])
-    print(f"replace   {watch}, {len(pages)} pages of {A_PAGE} chunks")
+            store.write(written)
+            store.delete(old[page])
+    return f"{1000 * (place.cpu() - cpu) / PAGES:.0f} ms of CPU, {1000 * (time.perf_counter() - began) / PAGES:.0f} ms"
 
 
-def _ask(store: Store, embedder: Synthetic, count: int) -> None:
-    """Questions that are a chunk's first window with noise; how often the exact nearest chunks are among the hits."""
-    numbers = [int(n) for n in np.random.default_rng(2).choice(count, QUESTIONS, replace=False)]
-    store.query("topic 1 chunk 1", 5)
-    for name, where in (("query", Filter()), ("filtered", Filter(labels=("rare",)))):
-        asked = [n - n % (25 * A_PAGE) + n % A_PAGE for n in numbers] if where else numbers
-        took, found = [], 0
-        watch = Watch()
-        for number in asked:
-            started = time.perf_counter()
-            hits = store.query(f"topic {number // A_PAGE % 100} chunk {number} version 1", 10, where)
-            took.append(time.perf_counter() - started)
-            found += any(hit.text.split()[3] == str(number) for hit in hits)
-        p50, p95 = np.percentile(took, [50, 95]) * 1000
-        print(
-            f"{name:9} {watch}, {len(asked)} questions: p50 {p50:.0f} ms, p95 {p95:.0f} ms, the right chunk found {found / len(asked):.2f}"
-        )
+def _ask(place: Place, store: Store, exact: Exact, questions: int) -> Iterator[tuple[str, str]]:
+    """Questions in words and meaning for the time they take; wordless ones for what vectors find of what brute force finds."""
+    numbers = [int(n) for n in np.random.default_rng(2).choice(len(exact.pages), questions, replace=False)]
+    store.query(first_line(numbers[0]), TOP)
+    for name, label in (("a question", ""), *((name, label) for name, (label, _) in LABELS.items())):
+        where = Filter(labels=(label,)) if label else Filter()
+        took, cpu = [], place.cpu()
+        for number in numbers:
+            began = time.perf_counter()
+            store.query(first_line(number), TOP, where)
+            took.append(1000 * (time.perf_counter() - began))
+        each = 1000 * (place.cpu() - cpu) / len(numbers)
+        p50, p95 = np.percentile(took, [50, 95])
+        found = [_found(store, exact, wordless(number), where) for number in numbers]
+        yield name, f"p50 {p50:.0f} ms, p95 {p95:.0f} ms, {each:.0f} ms of CPU; recall of the {TOP} nearest {np.mean(found):.3f}"
+
+
+def _found(store: Store, exact: Exact, question: str, where: Filter) -> float:
+    nearest = exact.nearest(question, TOP, where)
+    return len(nearest & {int(hit.text.split()[3]) for hit in store.query(question, TOP, where)}) / len(nearest)
+
+
+def with_column(text: str, kind: str, rows: Rows) -> str:
+    """The document with this kind's column made new and the others as they were."""
+    before, _, rest = text.partition(BEGIN)
+    table, _, after = rest.partition(END)
+    cells = [[cell.strip() for cell in line.strip("| ").split("|")] for line in table.strip().splitlines() if line.startswith("|")]
+    columns = {name: {row[0]: row[i] for row in cells[2:]} for i, name in enumerate(cells[0]) if i} if cells else {}
+    columns = {name: rows if name == kind else columns.get(name, {}) for name in KINDS if name == kind or name in columns}
+    measures = list(dict.fromkeys(measure for column in columns.values() for measure in column))
+    lines = ["| | " + " | ".join(columns) + " |", "|---" * (len(columns) + 1) + "|"]
+    lines += [f"| {measure} | " + " | ".join(column.get(measure, "") for column in columns.values()) + " |" for measure in measures]
+    return f"{before}{BEGIN}\n" + "\n".join(lines) + f"\n{END}{after}"
 
 
 if __name__ == "__main__":
