@@ -100,6 +100,7 @@ def test_a_large_space_is_not_read_to_its_end(monkeypatch: pytest.MonkeyPatch, c
         ({"SPACE_NAME": ""}, 2, "SPACE_NAME: not set"),
         ({"CONFLUENCE_SYNC_IMAGE": "1"}, 2, "no destination"),
         ({"FILTER_FOLDER_ID": "title"}, 2, "no page or folder id"),
+        ({"FILTER_FOLDER_ID": "999"}, 2, "no page or folder 999 is visible"),
         ({"VECTOR_BACKEND": "underscore"}, 2, "VECTOR_BACKEND=underscore needs the server's address"),
     ],
 )
@@ -142,7 +143,7 @@ def test_missing_scopes_are_named(monkeypatch: pytest.MonkeyPatch, capsys: pytes
 def test_a_page_that_cannot_be_read_is_said(simulator: Simulator, capsys: pytest.CaptureFixture[str]) -> None:
     """The body of one page is asked for, so that what only shows there is seen."""
     simulator.faults.put(read_rules("v2/pages -> half-json"))
-    main(["check"])
+    assert main(["check"]) == 3
     assert "page 1 could not be read" in steps(capsys)["FAILED"]
 
 

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from confluence_sync.errors import SettingsError
 from confluence_sync.plan import Wanted
 from confluence_sync.report import Report
 from confluence_sync.run import Means
@@ -55,13 +56,20 @@ def written(report: Report) -> list[str]:
 @pytest.mark.parametrize("shape", SHAPES)
 @pytest.mark.parametrize(
     ("folder", "inside"),
-    [("100", "2 3 4 5"), ("101", "3 4 5"), ("4", "5"), ("1", "2 3 4 5 6"), ("102", "8"), ("5", ""), ("999", "")],
+    [("100", "2 3 4 5"), ("101", "3 4 5"), ("4", "5"), ("1", "2 3 4 5 6"), ("102", "8"), ("5", "")],
 )
 def test_a_folder_takes_what_lies_below(tree: Simulator, settings_for: SettingsFor, shape: str, folder: str, inside: str) -> None:
     """A folder or page takes all that lies below it, through nested folders; not itself, and nothing beside it."""
     report = synced(tree, settings_for, shape=shape, FILTER_FOLDER_ID=folder)
     assert written(report) == inside.split()
     assert (report.pages.listed, report.exit) == (len(inside.split()), 0)
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_a_folder_that_nobody_sees_is_an_error_and_not_an_empty_listing(tree: Simulator, settings_for: SettingsFor, shape: str) -> None:
+    """A mistyped or deleted folder must not look like a scope whose pages have all gone."""
+    with pytest.raises(SettingsError, match="no page or folder 999 is visible"):
+        synced(tree, settings_for, shape=shape, FILTER_FOLDER_ID="999")
 
 
 def test_a_folder_costs_a_request_for_each_folder_and_not_for_each_page(settings_for: SettingsFor) -> None:

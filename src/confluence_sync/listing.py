@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from confluence_sync.database import Value
-from confluence_sync.errors import ServerFailed
+from confluence_sync.errors import ServerFailed, SettingsError
 from confluence_sync.model import PageRef, Scope, plain_text
 from confluence_sync.plan import Kind, Plan, Step, Wanted
 from confluence_sync.source.base import Source
@@ -105,6 +105,11 @@ def _keep_below(state: State, source: Source, key: str, folder_id: str) -> None:
             chain = [*source.ancestors(page_id), page_id]
             parents.update(zip(chain[1:], chain, strict=False))
             parents.setdefault(chain[0], "")
+    if folder_id not in parents and folder_id not in parents.values() and not source.exists(folder_id):
+        raise SettingsError(
+            f"FILTER_FOLDER_ID: no page or folder {folder_id} is visible to this account, so nothing lies below it; "
+            "open the folder in Confluence and copy the number in its address"
+        )
     outside = [page_id for page_id in parents if not _is_below(page_id, folder_id, parents)]
     _put_outside(state, key, outside)
 

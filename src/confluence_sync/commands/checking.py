@@ -75,12 +75,12 @@ def _spaces(source: Confluence, settings: Settings, out: TextIO, titles: int) ->
     chosen, problems = choose_spaces(settings.space_name, settings.space_key_filter, list(source.spaces()))
     for problem in problems:
         _say(out, "FAILED", problem)
-    readable = all([_space(source, one.space, out, titles) for one in chosen])
+    unreadable = [one for one in chosen if not _space(source, one.space, out, titles)]
     if chosen and not _scope(source, settings, chosen[0].space, out):
         problems.append("a folder that nobody sees")
     if problems:
         return SettingsError.exit_code
-    return 0 if readable else PagesFailed.exit_code
+    return PagesFailed.exit_code if unreadable else 0
 
 
 def _space(source: Confluence, space: Space, out: TextIO, titles: int) -> bool:
@@ -154,9 +154,9 @@ WE_EMBED = ("sqlite", "pgvector", "milvus", "memory")
 def _embedding(settings: Settings, variant: str) -> str:
     if variant not in WE_EMBED:
         return "by the server"
-    from confluence_sync.embed.choose import NONE, open_embedder
+    from confluence_sync.embed.choose import NONE, embedder_of
 
-    embedder = open_embedder(settings)
+    embedder = embedder_of(settings)
     if embedder is None:
         return NONE
     with closing(embedder):

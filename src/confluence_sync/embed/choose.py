@@ -22,7 +22,15 @@ NONE = (
 
 
 def open_embedder(settings: Settings) -> Embedder | None:
-    """The embedder for stores that take vectors from us, or None for keyword search only.
+    """The embedder for stores that take vectors from us, or None for keyword search only, which the log says."""
+    embedder = embedder_of(settings)
+    if embedder is None:
+        log.info(NONE)
+    return embedder
+
+
+def embedder_of(settings: Settings) -> Embedder | None:
+    """The same without a word in the log.
 
     `auto` takes the endpoint, then the folder, then a model downloaded earlier, and never goes to a host that was not configured.
     """
@@ -31,7 +39,6 @@ def open_embedder(settings: Settings) -> Embedder | None:
         return _fits(_endpoint(settings), settings)
     if chosen == "onnx":
         return _fits(_local(settings), settings)
-    log.info(NONE)
     return None
 
 

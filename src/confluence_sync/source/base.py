@@ -60,6 +60,9 @@ class Source(Protocol):
     def ancestors(self, page_id: str) -> list[str]:
         """Ids of the pages and folders above a page, nearest last."""
 
+    def exists(self, container_id: str) -> bool:
+        """Whether this account sees a page or folder with this id."""
+
     def pages(self, refs: Sequence[PageRef], space: Space) -> list[Page | Failure]:
         """The pages with bodies and labels, in any order, one answer for each ref; at most BULK refs."""
 

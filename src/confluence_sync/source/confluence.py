@@ -74,6 +74,13 @@ class Confluence:
     def ancestors(self, page_id: str) -> list[str]:
         return self.routes.one("the pages above a page", lambda route: route.ancestors(page_id))
 
+    def exists(self, container_id: str) -> bool:
+        try:
+            self.routes.one("a folder", lambda route: route.find(container_id))
+        except NotFound:
+            return False
+        return True
+
     def pages(self, refs: Sequence[PageRef], space: Space) -> list[Page | Failure]:
         read = Bodies(self.routes)
         read.read(list(refs))

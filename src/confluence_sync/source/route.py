@@ -63,3 +63,6 @@ class Route(Protocol):
         """One current page with a body as a reader sees it: the first of RENDERED that it has. Raises BadAnswer when it has none."""
 
     def ancestors(self, page_id: str) -> list[str]: ...
+
+    def find(self, container_id: str) -> str:
+        """The id again, where a page or folder with it is visible. Raises NotFound where none is."""

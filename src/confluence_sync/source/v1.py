@@ -95,6 +95,12 @@ class Cql:
         answer = as_object(self._link.get(f"{self._api}/content/search", params), "search")
         return [a for item in objects(answer, "results", "search") for a in _ancestors(item)]
 
+    def find(self, container_id: str) -> str:
+        answer = as_object(self._link.get(f"{self._api}/content/search", [("cql", f"id={container_id}")]), "search")
+        if not objects(answer, "results", "search"):
+            raise NotFound(f"search shows nothing with id {container_id}", 404)
+        return container_id
+
     def _refs(self, cql: str, limit: int, expand: str) -> Iterator[list[PageRef]]:
         params = [("cql", cql), ("expand", expand), ("limit", str(min(limit, 200)))]
         for answer in self._follow(f"{self._api}/content/search", params):
@@ -158,6 +164,10 @@ class V1:
     def ancestors(self, page_id: str) -> list[str]:
         item = as_object(self._link.get(f"{self._api}/content/{page_id}", [("expand", "ancestors")]), "content")
         return _ancestors(item)
+
+    def find(self, container_id: str) -> str:
+        self._link.get(f"{self._api}/content/{container_id}")
+        return container_id
 
     def _follow(self, path: str, params: Pairs) -> Iterator[JsonObject]:
         for answer in follow(self._link, path, params):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from confluence_sync.errors import BadAnswer
+from confluence_sync.errors import BadAnswer, NotFound
 from confluence_sync.http import Link
 from confluence_sync.jsonvalue import JsonObject, as_object, child, objects, text, whole
 from confluence_sync.model import PageRef, Space
@@ -64,6 +64,13 @@ class V2:
     def ancestors(self, page_id: str) -> list[str]:
         answer = as_object(self._link.get(f"{API}/pages/{page_id}/ancestors", [("limit", "250")]), "ancestors")
         return [text(item, "id", "ancestor") for item in objects(answer, "results", "ancestors")]
+
+    def find(self, container_id: str) -> str:
+        try:
+            self._link.get(f"{API}/pages/{container_id}")
+        except NotFound:
+            self._link.get(f"{API}/folders/{container_id}")  # needs the scope read:folder:confluence
+        return container_id
 
     def labels(self, page_id: str) -> tuple[str, ...]:
         """The page's labels, sorted. Needs the scope read:label:confluence."""
