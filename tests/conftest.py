@@ -69,6 +69,14 @@ def closed(connection: sqlite3.Connection) -> bool:
 
 
 @pytest.fixture(autouse=True)
+def umask_is_put_back() -> Iterator[None]:
+    """The command line sets it in the image."""
+    before = os.umask(0o022)
+    yield
+    os.umask(before)
+
+
+@pytest.fixture(autouse=True)
 def no_host_but_this_one(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """A test that would leave the machine fails by name; integration tests are told apart by their mark."""
     if request.node.get_closest_marker("integration"):

@@ -70,6 +70,16 @@ def process(*arguments: str, environment: dict[str, str] | None = None, **more: 
     return running.returncode, out or "", err or ""
 
 
+def test_in_the_image_the_group_may_write_the_files(simulator: Simulator, tmp_path: Path) -> None:
+    """The next pod may have another UID, always of group 0; elsewhere the umask of the person decides."""
+    for image, mode in (("1", 0o660), ("0", 0o644)):
+        folder = tmp_path / image
+        settings = {"STATE_DIR": str(folder), "VECTOR_BACKEND": "sqlite", "CONFLUENCE_SYNC_IMAGE": image, "HOME": str(tmp_path)}
+        code, _, told = process("sync", environment=environment_for(simulator) | settings, cwd=tmp_path)
+        assert code == 0, told
+        assert {name: (folder / name).stat().st_mode & 0o777 for name in ("state.db", "store.db")} == {"state.db": mode, "store.db": mode}
+
+
 # help
 
 

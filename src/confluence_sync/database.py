@@ -48,6 +48,7 @@ class SqliteDatabase:
         self._locks: list[int] = []
         try:
             file.parent.mkdir(parents=True, exist_ok=True)
+            file.touch(mode=0o666)  # the umask decides, where SQLite's own 0644 would shut the group out
             self._connection = sqlite3.connect(file, isolation_level=None, timeout=10)
         except (OSError, sqlite3.Error) as error:
             raise SettingsError(_unusable(file, error)) from error

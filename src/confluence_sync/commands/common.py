@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import logging
+import os
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -33,6 +34,8 @@ def settings_for(options: argparse.Namespace) -> Settings:
     """Settings with the flags of this command on top; logging is set up, and older names are answered."""
     flags = {"SPACE_NAME": getattr(options, "space", None), "MAX_DELETES": _text(getattr(options, "max_deletes", None))}
     settings = read_settings({name: value for name, value in flags.items() if value})
+    if settings.in_image:
+        os.umask(0o007)  # a cluster gives the next pod any UID, always of group 0: it must be able to write this one's files
     debug = settings.verbose or getattr(options, "debug_http", False)
     set_up(settings.log_format, "debug" if debug else settings.log_level)
     for line in retired():

@@ -135,6 +135,7 @@ def connect(path: Path) -> sqlite3.Connection:
     """A connection to the file, which is made when it is not there. Raises SettingsError or Refused for a file that must not be touched."""
     with said_plainly(path):
         path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch(mode=0o666)  # the umask decides, where SQLite's own 0644 would shut the group out
         connection = sqlite3.connect(path, timeout=PATIENCE, isolation_level=None, check_same_thread=False)
         try:
             _prepare(connection, path)
