@@ -32,6 +32,7 @@ class OldLlama(StubApi):
     swallow: bool = False
     wants: str = "0.2"
     inserts: int = 0
+    batches: list[int] = field(default_factory=list)
     proxied: str = ""  # what ends so is answered by a proxy's page, under status 200
 
     def answer(self, method: str, path: str, query: dict[str, str], body: Json) -> tuple[int, object]:
@@ -56,6 +57,7 @@ class OldLlama(StubApi):
             return 200, self.dbs[str(body["vector_db_id"])]
         if path.endswith("/insert"):
             self.inserts += 1
+            self.batches.append(len(body.get("chunks") or body["documents"]))  # type: ignore[arg-type]
             self.inserted += [] if self.swallow else body.get("chunks") or body["documents"]  # type: ignore[operator]
             return (500, {"detail": "Internal server error"}) if self.lose else (200, None)
         if path.endswith("/embeddings"):
@@ -103,6 +105,18 @@ def test_where_the_server_embeds_a_batch_holds_at_most_fifty(api: OldLlama, tmp_
         backend.open("c").write([chunk(str(i), f"text {i}") for i in range(120)])
     assert api.inserts == 3
     assert "embedding" not in api.inserted[0]
+
+
+def test_a_slow_server_gets_smaller_batches(api: OldLlama, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After an insert that took long the next ones hold half as many, in this and in later calls, and nothing is sent twice."""
+    with closing(dash.open_backend(Settings(llama_base_url=api.url, state_dir=tmp_path, batch_size=40))) as backend:
+        store = backend.open("c")
+        monkeypatch.setattr(remote, "SLOW_SECONDS", 0.0)  # whatever it takes
+        store.write([chunk(str(i), f"text {i}") for i in range(70)])
+        monkeypatch.setattr(remote, "SLOW_SECONDS", 1e9)
+        store.write([chunk(str(i), f"text {i}") for i in range(70, 80)])
+    assert api.batches == [40, 20, 10, 5, 5]
+    assert [one["chunk_id"] for one in api.inserted] == [chunk(str(i), f"text {i}").id for i in range(80)]
 
 
 def test_an_opened_collection_is_found_again(api: OldLlama, tmp_path: Path) -> None:

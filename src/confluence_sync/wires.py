@@ -138,4 +138,10 @@ def _no_answer(url: str, error: Exception) -> str:
     reason = getattr(error, "reason", None) or (error.args[0] if error.args else error)
     inner = getattr(reason, "reason", reason)
     words = str(inner).partition(": ")[2] if "object at 0x" in str(inner) else str(inner)
-    return f"{url.partition('?')[0]} gave no answer: {words or type(error).__name__}"
+    return f"{url.partition('?')[0]} gave no answer: {words or type(error).__name__}{_trusted_by(words)}"
+
+
+def _trusted_by(words: str) -> str:
+    """What to do where a certificate is not known to this machine."""
+    unknown = "CERTIFICATE_VERIFY_FAILED" in words and ("issuer" in words or "self-signed" in words or "self signed" in words)
+    return "; where the authority is your own, name its PEM file in CONF_CA_BUNDLE" if unknown else ""

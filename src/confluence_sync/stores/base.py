@@ -78,6 +78,29 @@ class Store(Protocol):
         """Gives back connections and files; idempotent."""
 
 
+COMING = "~coming"  # ends the name of a collection that is filled beside another one, to take its place
+
+
+@runtime_checkable
+class Replaceable(Store, Protocol):
+    """A store whose vectors we make: one that another model fills beside it can take its place."""
+
+    @property
+    def outdated(self) -> str:
+        """Why the model at hand cannot write here, naming both models; "" when it can."""
+
+    @property
+    def anew(self) -> str:
+        """Why `sync --rebuild` must fill another collection instead of writing this one over; "" when it need not."""
+
+    def give_way_to(self, new: Store, seen: Identity) -> None:
+        """From now on readers of this collection's name find `new`, another one of the same backend; this one is dropped.
+
+        All at once: no reader finds nothing, and after a crash the one or the other is there, whole; then it may be called again.
+        Raises Refused when somebody wrote to this one after `seen`.
+        """
+
+
 class Backend(Protocol):
     """One server or file that holds collections."""
 
@@ -85,7 +108,7 @@ class Backend(Protocol):
     features: Feature
 
     def open(self, collection: str) -> Store:
-        """The collection of that name, made when it is not there. Raises SettingsError when it exists with another model or dimension."""
+        """The collection of that name, made when it is not there. One that another model filled can be read by words, and not written."""
 
     def collections(self) -> list[str]:
         """The collections that this account can see; empty where the server cannot tell."""
@@ -105,3 +128,8 @@ class Counting(Protocol):
 def requests_of(backend: Backend) -> int:
     """How many requests a backend has sent; 0 for one that needs none."""
     return backend.requests if isinstance(backend, Counting) else 0
+
+
+def changed_meanwhile(name: object) -> str:
+    """What to tell when the collection that is to be replaced is not the one that was compared."""
+    return f"another run wrote to collection {name or ''!r} while it was filled anew; readers stay with it. Run `sync --rebuild` once more"

@@ -14,7 +14,7 @@ from confluence_sync.stores.dash_vectors import Embeddings, VectorCache
 from confluence_sync.stores.llama_append import GrowingStore
 from confluence_sync.stores.llama_collections import Places
 from confluence_sync.stores.llama_server import choose_model, choose_provider, look
-from confluence_sync.stores.remote import acknowledged, closed_on_failure, flat, link_to, server_address, write_in_batches
+from confluence_sync.stores.remote import Pace, acknowledged, closed_on_failure, flat, link_to, server_address, write_in_batches
 from confluence_sync.stores.vector_stores_text import ID
 
 MOST_WITH_VECTORS = 500
@@ -27,10 +27,10 @@ class DashStore(GrowingStore):
     """One collection. With `embeddings` the vectors go along, so that the server embeds only texts it has not seen."""
 
     embeddings: Embeddings | None
-    most: int
+    pace: Pace
 
     def write(self, chunks: Sequence[Chunk]) -> None:
-        write_in_batches(chunks, self.most, self._send)
+        write_in_batches(chunks, self.pace, self._send)
 
     def _send(self, chunks: Sequence[Chunk]) -> None:
         """One insert, never sent again by itself: this route appends, so that an insert whose answer was lost may not be repeated."""
@@ -52,12 +52,12 @@ class DashBackend:
     places: Places
     cache: VectorCache
     embeddings: Embeddings | None
-    most: int
+    pace: Pace
     name: str = "dash"
     features: Feature = Feature.QUERY
 
     def open(self, collection: str) -> DashStore:
-        return DashStore(self.places, self.places.opened(collection), self.embeddings, self.most)
+        return DashStore(self.places, self.places.opened(collection), self.embeddings, self.pace)
 
     @property
     def requests(self) -> int:
@@ -83,7 +83,7 @@ def open_backend(settings: Settings) -> DashBackend:
         cache = VectorCache(settings.state_dir / "vectors.db")
         embeddings = Embeddings(link, server.embeddings_path, model.id, cache) if server.embeddings_path else None
         most = min(settings.batch_size, MOST_WITH_VECTORS if embeddings else MOST_WITHOUT)
-        return DashBackend(Places(link, server, settings), cache, embeddings, most)
+        return DashBackend(Places(link, server, settings), cache, embeddings, Pace(most))
 
 
 def _row(chunk: Chunk) -> dict[str, object]:

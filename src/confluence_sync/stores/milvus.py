@@ -6,20 +6,19 @@ import logging
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import cast
 from urllib.parse import unquote, urlsplit
 
 from confluence_sync.config import Settings
 from confluence_sync.embed import Embedder, Matrix, open_embedder
-from confluence_sync.embed.base import agree
-from confluence_sync.embed.settled import vector_of, windows_of
-from confluence_sync.errors import SettingsError
+from confluence_sync.embed.settled import Settled, settle, vector_of, windows_of
+from confluence_sync.errors import Refused, SettingsError
 from confluence_sync.model import EVERYTHING, Chunk, Filter, Hit, Metadata, MetadataValue, Stored, batched, metadata_from
 from confluence_sync.search import fuse, reach
 from confluence_sync.search_words import folded, plain, words
-from confluence_sync.stores.base import Feature, Identity
+from confluence_sync.stores.base import COMING, Feature, Identity, Store, changed_meanwhile
 from confluence_sync.stores.milvus_layout import (
     PATIENCE,
     WHERE_THE_WORDS_ARE,
@@ -27,25 +26,20 @@ from confluence_sync.stores.milvus_layout import (
     About,
     Client,
     Fields,
-    about_of,
-    adopted,
-    expression,
     fresh,
-    make,
-    milvus_name,
     of_chunks,
     release,
     rows,
     said_plainly,
     tags,
 )
+from confluence_sync.stores.milvus_names import about_of, adopted, borne, make, turn
+from confluence_sync.stores.milvus_search import Scored, exactly, floats, nearest
 
 ALL = Feature.UPSERT | Feature.DELETE | Feature.LIST | Feature.QUERY | Feature.RETAG
 CHUNKS_AT_ONCE = 100
 WINDOWS_A_CHUNK = 4  # so many windows are asked for to get one chunk, as a good chunk has several near ones
 MOST_ASKED = 1000  # rows of one search; Milvus takes 16,384
-
-Scored = list[tuple[str, float]]
 
 
 @dataclass
@@ -56,29 +50,36 @@ class MilvusStore:
     where: str
     name: str
     about: About
-    embedder: Embedder | None = None
+    settled: Settled
     features: Feature = ALL
 
     @property
-    def id(self) -> str:
-        return self.about.id
+    def outdated(self) -> str:
+        return self.settled.outdated
+
+    @property
+    def anew(self) -> str:
+        return self.settled.anew
 
     def write(self, chunks: Sequence[Chunk]) -> None:
         """A chunk is there when its row with the text is; that row and its windows go in one call."""
         by_id = {chunk.id: chunk for chunk in chunks}
         for ids in batched(list(by_id), CHUNKS_AT_ONCE):
             some = [by_id[chunk_id] for chunk_id in ids]
-            windows = windows_of(self.embedder, self.about.facts, some)
+            windows = windows_of(self.settled, some)
             self._upsert([row for chunk in some for row in rows(chunk, windows[chunk.id], folded(chunk.text) if self.about.words else "")])
 
     def _upsert(self, data: list[Fields]) -> None:
+        """With the row about the collection, whose new stamp tells of the change."""
+        self.about = self.about.stamped()
         with said_plainly(self.where):
-            self.client.upsert(self.name, data, timeout=PATIENCE)
+            self.client.upsert(self.name, [*data, self.about.row()], timeout=PATIENCE)
 
     def delete(self, chunk_ids: Sequence[str]) -> None:
         for some in batched(list(chunk_ids), CHUNKS_AT_ONCE):
             with said_plainly(self.where):
                 self.client.delete(self.name, filter=of_chunks(some), timeout=PATIENCE)
+        self._upsert([])
 
     def retag(self, chunks: Sequence[Chunk]) -> None:
         """Milvus replaces whole rows, so they are read with their vectors and written back."""
@@ -86,14 +87,15 @@ class MilvusStore:
         for some in batched(list(by_id), CHUNKS_AT_ONCE):
             found = self._rows(of_chunks(some), ["id", "chunk", "part", "vector", "folded", "text"])
             if found:
-                self._upsert([{**row, "vector": _floats(row["vector"]), **tags(by_id[str(row["chunk"])])} for row in found])
+                self._upsert([{**row, "vector": floats(row["vector"]), **tags(by_id[str(row["chunk"])])} for row in found])
 
     def ids(self) -> Iterator[Stored]:
         """By growing id, a part at a time, so that the caller may write and delete in between."""
         with said_plainly(self.where):
             pages = self.client.query_iterator(
-                self.name, filter="part == 0", output_fields=["chunk", "metadata"], batch_size=1000, consistency_level="Strong"
-            )
+                self.name, filter="part == 0", output_fields=["chunk", "metadata"], batch_size=1000,
+                consistency_level="Strong", timeout=PATIENCE,
+            )  # fmt: skip
             try:
                 while found := pages.next():
                     for row in found:
@@ -105,7 +107,9 @@ class MilvusStore:
         return nullcontext()
 
     def query(self, text: str, top_k: int, where: Filter = EVERYTHING) -> list[Hit]:
-        vector = vector_of(self.embedder, self.about.facts, text)
+        if self.outdated and not self.about.words:
+            raise SettingsError(self.outdated)
+        vector = vector_of(self.settled, text)
         by_meaning = [] if vector is None else self._by_meaning(vector, reach(top_k), where)
         by_words = self._by_words(text, reach(top_k), where)
         found = fuse(by_words, by_meaning)
@@ -113,7 +117,11 @@ class MilvusStore:
 
     def _by_meaning(self, vector: Matrix, limit: int, where: Filter) -> Scored:
         """Chunks by the best of their windows."""
-        found = self._search([vector.tolist()], "vector", min(limit * WINDOWS_A_CHUNK, MOST_ASKED), where, {"metric_type": "COSINE"})
+        asked = min(limit * WINDOWS_A_CHUNK, MOST_ASKED)
+        with said_plainly(self.where):
+            found = nearest(self.client, self.name, vector.tolist(), "vector", asked, where)
+            if where and len(found) < asked:
+                found = exactly(self.client, self.name, vector.tolist(), where)
         best: dict[str, float] = {}
         for chunk_id, score in found:
             best.setdefault(chunk_id, score)
@@ -124,24 +132,9 @@ class MilvusStore:
         asked = " ".join(map(plain, words(text)))
         if not self.about.words or not asked:
             return []
-        found = self._search([asked], WHERE_THE_WORDS_ARE, limit, where, {"metric_type": "BM25"})
-        return [(chunk_id, abs(score)) for chunk_id, score in found]
-
-    def _search(self, data: list[object], column: str, limit: int, where: Filter, params: dict[str, str]) -> Scored:
         with said_plainly(self.where):
-            (found,) = self.client.search(
-                self.name,
-                data,
-                anns_field=column,
-                limit=limit,
-                filter=expression(where),
-                search_params=params,
-                output_fields=["chunk"],
-                consistency_level="Strong",
-                timeout=PATIENCE,
-            )
-        scored = [(str(cast(Fields, each["entity"])["chunk"]), float(str(each["distance"]))) for each in found]
-        return [pair for pair in scored if pair[0]]
+            found = nearest(self.client, self.name, asked, WHERE_THE_WORDS_ARE, limit, where)
+        return [(chunk_id, abs(score)) for chunk_id, score in found]
 
     def _hits(self, found: Scored) -> list[Hit]:
         wanted = [f"{chunk_id}/0" for chunk_id, _ in found]
@@ -155,11 +148,24 @@ class MilvusStore:
 
     def identity(self) -> Identity:
         (row,) = self._rows("part == 0", ["count(*)"])
-        return Identity(self.id, int(str(row["count(*)"])))
+        with said_plainly(self.where):
+            about = about_of(self.client, self.name) or self.about
+        return Identity(about.id, int(str(row["count(*)"])), about.stamp)
 
     def drop(self) -> None:
         with said_plainly(self.where):
             self.client.drop_collection(self.name, PATIENCE)
+
+    def give_way_to(self, new: Store, seen: Identity) -> None:
+        """The name is turned in one step, and then this one goes. What `new` says of itself is right before readers can find it."""
+        if not isinstance(new, MilvusStore):
+            raise TypeError(f"{new!r} is no collection of Milvus")
+        if self.identity() != seen:
+            raise Refused(changed_meanwhile(self.about.name))
+        new.about = replace(new.about, name=self.about.name)
+        new._upsert([])
+        with said_plainly(self.where):
+            turn(self.client, self.about, self.name, new.name)
 
     def close(self) -> None:
         """The client is the backend's."""
@@ -179,13 +185,11 @@ class MilvusBackend:
     def open(self, collection: str) -> MilvusStore:
         if self.embedder is None:
             raise SettingsError("VECTOR_BACKEND=milvus needs vectors: set EMBEDDING_MODEL_PATH, EMBEDDING_URL or EMBEDDING_BACKEND=onnx")
-        facts, client, name = self.embedder.facts(), self.client(), milvus_name(collection)
+        facts, client = self.embedder.facts(), self.client()
         with said_plainly(self.where):
-            if not client.has_collection(name, PATIENCE):
-                make(client, name, fresh(collection, facts, self._searches_words()))
+            name = borne(client, collection) or make(client, fresh(collection, facts, self._searches_words()))
             about = about_of(client, name) or adopted(client, name, fresh(collection, facts, self._searches_words()), self.where)
-        agree(about.facts, facts, collection)
-        return MilvusStore(client, self.where, name, about, self.embedder)
+        return MilvusStore(client, self.where, name, about, settle(collection, about.facts, self.embedder, False))
 
     def _searches_words(self) -> bool:
         version = self.client().get_server_version(timeout=PATIENCE)
@@ -195,7 +199,7 @@ class MilvusBackend:
         with said_plainly(self.where):
             client = self.client()
             found = [about_of(client, name) for name in client.list_collections(timeout=PATIENCE)]
-        return sorted(about.name for about in found if about)
+        return sorted({about.name for about in found if about and not about.name.endswith(COMING)})
 
     def client(self) -> Client:
         if self._client is None:
@@ -229,10 +233,6 @@ def open_backend(settings: Settings) -> MilvusBackend:
 
 def _ids(ids: Sequence[str]) -> str:
     return "id in [" + ", ".join(f'"{each}"' for each in ids) + "]"
-
-
-def _floats(vector: object) -> list[float]:
-    return [float(x) for x in cast("Sequence[float]", vector)]
 
 
 def _metadata(value: object) -> Metadata | None:

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import json
-import re
 import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol, TypeAlias, cast
 
 from confluence_sync.embed import Facts, Matrix
 from confluence_sync.embed.base import facts_from
-from confluence_sync.errors import ConfluenceSyncError, NotFound, Refused, Rejected, ServerFailed, SettingsError
-from confluence_sync.model import Chunk, Filter, digest
+from confluence_sync.errors import ConfluenceSyncError, NotFound, Rejected, ServerFailed, SettingsError
+from confluence_sync.model import Chunk, Filter
 
 if TYPE_CHECKING:
     from pymilvus import CollectionSchema
@@ -46,23 +45,34 @@ class Client(Protocol):
     def load_collection(self, collection_name: str, timeout: float) -> None: ...
     def drop_collection(self, collection_name: str, timeout: float) -> None: ...
     def list_collections(self, *, timeout: float) -> list[str]: ...
+    def describe_collection(self, collection_name: str, timeout: float) -> Fields: ...
+    def rename_collection(self, old_name: str, new_name: str, *, timeout: float) -> None: ...
+    def create_alias(self, collection_name: str, alias: str, timeout: float) -> None: ...
+    def alter_alias(self, collection_name: str, alias: str, timeout: float) -> None: ...
+    def drop_alias(self, alias: str, timeout: float) -> None: ...
     def get_server_version(self, *, timeout: float) -> str: ...
     def close(self) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
 class About:
-    """What the row about a collection says. `words` tells whether Milvus keeps a keyword index for it."""
+    """What the row about a collection says. `words` tells whether Milvus keeps a keyword index, `stamp` is another one after each write."""
 
     name: str
     id: str
     facts: Facts
     words: bool
+    stamp: str = ""
+
+    def stamped(self) -> About:
+        return replace(self, stamp=uuid.uuid4().hex)
 
     def row(self) -> Fields:
         """In a row of its own, part -1, because Milvus Lite forgets a collection's description."""
         vector = [1.0] + [0.0] * (self.facts.dimension - 1)
-        said = {"confluence-sync": 1, "name": self.name, "id": self.id, "words": self.words, "facts": self.facts.as_json()}
+        said = {
+            "confluence-sync": 1, "name": self.name, "id": self.id, "words": self.words, "facts": self.facts.as_json(), "stamp": self.stamp
+        }  # fmt: skip
         empty = dict.fromkeys(("chunk", "space", "page", "modified", "text", "folded"), "")
         return {"id": ABOUT, "part": -1, "vector": vector, "metadata": said, **empty}
 
@@ -70,18 +80,12 @@ class About:
 def about_from(row: Fields) -> About:
     """What About.row wrote."""
     said = cast(Fields, row["metadata"])
-    return About(str(said["name"]), str(said["id"]), facts_from(str(said["facts"])), bool(said["words"]))
+    return About(str(said["name"]), str(said["id"]), facts_from(str(said["facts"])), bool(said["words"]), str(said.get("stamp", "")))
 
 
 def fresh(name: str, facts: Facts, words: bool) -> About:
     """For a collection that is made now."""
     return About(name, uuid.uuid4().hex, facts, words)
-
-
-def milvus_name(collection: str) -> str:
-    """A name that Milvus takes: letters, digits and underscores; a changed name carries a digest, so that two never meet."""
-    plain = re.sub(r"\W", "_", collection, flags=re.ASCII)
-    return plain if plain == collection and not plain[:1].isdigit() else f"c_{plain[:100]}_{digest(collection, size=4)}"
 
 
 def schema(about: About) -> CollectionSchema:
@@ -104,34 +108,6 @@ def schema(about: About) -> CollectionSchema:
     fields.append(FieldSchema(WHERE_THE_WORDS_ARE, DataType.SPARSE_FLOAT_VECTOR))
     bm25 = Function(name="bm25", function_type=FunctionType.BM25, input_field_names=["folded"], output_field_names=[WHERE_THE_WORDS_ARE])
     return CollectionSchema(fields, functions=[bm25])
-
-
-def make(client: Client, name: str, about: About) -> None:
-    """The collection with its indexes, and the row about it; a crash in between leaves an empty one, which is adopted."""
-    from pymilvus.milvus_client.index import IndexParams
-
-    index = IndexParams()
-    index.add_index("vector", index_type="AUTOINDEX", metric_type="COSINE")
-    if about.words:
-        index.add_index(WHERE_THE_WORDS_ARE, index_type="SPARSE_INVERTED_INDEX", metric_type="BM25")
-    client.create_collection(name, schema=schema(about), index_params=index, consistency_level="Strong", timeout=PATIENCE)
-    client.upsert(name, [about.row()], timeout=PATIENCE)
-
-
-def about_of(client: Client, name: str) -> About | None:
-    """What the collection says of itself; None for another program's."""
-    client.load_collection(name, PATIENCE)
-    found = client.query(name, f'id == "{ABOUT}"', ["metadata"], PATIENCE, consistency_level="Strong")
-    return about_from(found[0]) if found else None
-
-
-def adopted(client: Client, name: str, about: About, where: str) -> About:
-    """An empty collection that a crash left without the row about it gets one; a filled one is somebody else's."""
-    (row,) = client.query(name, "", ["count(*)"], PATIENCE, consistency_level="Strong")
-    if int(str(row["count(*)"])):
-        raise Refused(f"Milvus at {where} has a collection {name!r} of another program; it was left alone. Set another COLLECTION_ID")
-    client.upsert(name, [about.row()], timeout=PATIENCE)
-    return about
 
 
 def rows(chunk: Chunk, windows: Matrix, folded: str) -> list[Fields]:

@@ -12,29 +12,20 @@ from typing import TYPE_CHECKING, cast
 from confluence_sync.config import Settings
 from confluence_sync.embed import Embedder, Facts, Matrix, open_embedder
 from confluence_sync.embed.base import facts_from
-from confluence_sync.embed.settled import settle, vector_of, windows_of
-from confluence_sync.errors import Rejected
-from confluence_sync.model import EVERYTHING, Chunk, Filter, Hit, Metadata, MetadataValue, Stored, metadata_from
+from confluence_sync.embed.settled import Settled, settle, vector_of, windows_of
+from confluence_sync.errors import NotFound, Refused
+from confluence_sync.model import EVERYTHING, Chunk, Filter, Hit, Stored
 from confluence_sync.search import fuse, reach
 from confluence_sync.search_words import scaled
-from confluence_sync.stores.base import Feature, Identity
+from confluence_sync.stores.base import COMING, Feature, Identity, Store, changed_meanwhile
+from confluence_sync.stores.pgvector_rows import RETAG, UPSERT, check, mean, metadata_of, tags
 from confluence_sync.stores.pgvector_schema import WINDOWS, Connections, address_of
-from confluence_sync.stores.pgvector_search import Scored, by_meaning, by_words, tsvector
+from confluence_sync.stores.pgvector_search import Scored, by_meaning, by_words
 
 if TYPE_CHECKING:
     from confluence_sync.stores.pgvector_schema import Connection
 
 ALL = Feature.UPSERT | Feature.DELETE | Feature.LIST | Feature.QUERY | Feature.RETAG
-
-UPSERT = """
-    INSERT INTO document_chunk (collection_name, id, text, vector, vmetadata, space, page, modified, labels, words)
-    VALUES (%s, %s, %s, %s::vector, %s::jsonb, %s, %s, %s, %s, %s::tsvector)
-    ON CONFLICT (collection_name, id) DO UPDATE SET text = excluded.text, vector = coalesce(excluded.vector, document_chunk.vector),
-        vmetadata = excluded.vmetadata, space = excluded.space, page = excluded.page, modified = excluded.modified,
-        labels = excluded.labels, words = excluded.words"""
-RETAG = """
-    UPDATE document_chunk SET (vmetadata, space, page, modified, labels, words) = (%s::jsonb, %s, %s, %s, %s, %s::tsvector)
-    WHERE collection_name = %s AND id = %s"""
 
 
 @dataclass
@@ -45,20 +36,38 @@ class PgvectorStore:
     collection: str
     number: int
     id: str
-    facts: Facts | None = None
-    embedder: Embedder | None = None
+    settled: Settled
     features: Feature = ALL
+
+    @property
+    def facts(self) -> Facts | None:
+        return self.settled.facts
+
+    @property
+    def outdated(self) -> str:
+        return self.settled.outdated
+
+    @property
+    def anew(self) -> str:
+        return self.settled.anew
 
     def write(self, chunks: Sequence[Chunk]) -> None:
         if not chunks:
             return
-        _check(chunks)
-        windows = windows_of(self.embedder, self.facts, self._without_vectors(chunks))
-        rows = [(self.collection, c.id, c.text, _mean(windows.get(c.id)), *_tags(c)) for c in chunks]
+        check(chunks)
+        windows = windows_of(self.settled, self._without_vectors(chunks))
+        rows = [(self.collection, c.id, c.text, mean(windows.get(c.id)), *tags(c)) for c in chunks]
         with self.connections.transaction() as connection, connection.cursor() as cursor:
             cursor.executemany(UPSERT, rows)
             if windows:
                 self._put(connection, windows)
+            self._stamp(connection)
+
+    def _stamp(self, connection: Connection) -> None:
+        """Last in each change, because it locks out other writers of the collection. Raises NotFound when another one took its place."""
+        sql = "UPDATE confluence_sync_collection SET stamp = %s WHERE number = %s"
+        if connection.execute(sql, (uuid.uuid4().hex, self.number)).rowcount == 0:
+            raise NotFound(f"collection {self.collection!r} was dropped or replaced while it was in use; open it again")
 
     def _put(self, connection: Connection, windows: dict[str, Matrix]) -> None:
         of = "collection_name = %s AND id = ANY(%s)"
@@ -83,11 +92,13 @@ class PgvectorStore:
     def delete(self, chunk_ids: Sequence[str]) -> None:
         with self.connections.transaction() as connection:
             connection.execute("DELETE FROM document_chunk WHERE collection_name = %s AND id = ANY(%s)", (self.collection, list(chunk_ids)))
+            self._stamp(connection)
 
     def retag(self, chunks: Sequence[Chunk]) -> None:
-        rows = [(*_tags(chunk), self.collection, chunk.id) for chunk in chunks]
+        rows = [(*tags(chunk), self.collection, chunk.id) for chunk in chunks]
         with self.connections.transaction() as connection, connection.cursor() as cursor:
             cursor.executemany(RETAG, rows)
+            self._stamp(connection)
 
     def ids(self) -> Iterator[Stored]:
         """Read a part at a time, so that the caller may write and delete in between."""
@@ -96,7 +107,7 @@ class PgvectorStore:
         while rows := self._read(sql, self.collection, after):
             for number, chunk_id, metadata in rows:
                 after = cast(int, number)
-                yield Stored(str(chunk_id), _metadata(metadata))
+                yield Stored(str(chunk_id), metadata_of(metadata))
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
@@ -104,7 +115,7 @@ class PgvectorStore:
             yield
 
     def query(self, text: str, top_k: int, where: Filter = EVERYTHING) -> list[Hit]:
-        vector = vector_of(self.embedder, self.facts, text)
+        vector = vector_of(self.settled, text)
         with self.connections.transaction() as connection:
             words = by_words(connection, self.collection, text, top_k if vector is None else reach(top_k), where)
             if vector is None:
@@ -117,18 +128,41 @@ class PgvectorStore:
         sql = "SELECT number, id, text, vmetadata FROM document_chunk WHERE number = ANY(%s)"
         rows = {row[0]: row[1:] for row in connection.execute(sql, ([number for number, _ in found],))}
         shown = [(score, rows[number]) for number, score in found if number in rows]
-        return [Hit(str(chunk_id), score, str(text), _metadata(metadata)) for score, (chunk_id, text, metadata) in shown]
+        return [Hit(str(chunk_id), score, str(text), metadata_of(metadata)) for score, (chunk_id, text, metadata) in shown]
 
     def identity(self) -> Identity:
-        return Identity(
-            self.id, cast(int, self._read("SELECT count(*) FROM document_chunk WHERE collection_name = %s", self.collection)[0][0])
-        )
+        count = "SELECT count(*) FROM document_chunk WHERE collection_name = %s"
+        sql = f"SELECT ({count}), stamp FROM confluence_sync_collection WHERE number = %s"
+        rows = self._read(sql, self.collection, self.number)
+        if not rows:
+            raise NotFound(f"collection {self.collection!r} was dropped or replaced while it was in use; open it again")
+        return Identity(self.id, cast(int, rows[0][0]), str(rows[0][1]))
 
     def drop(self) -> None:
         with self.connections.transaction() as connection:
             connection.execute(f"DROP TABLE IF EXISTS document_window_{self.number}".encode())
             connection.execute("DELETE FROM document_chunk WHERE collection_name = %s", (self.collection,))
             connection.execute("DELETE FROM confluence_sync_collection WHERE number = %s", (self.number,))
+
+    def give_way_to(self, new: Store, seen: Identity) -> None:
+        """In one transaction that blocks no reader; the windows of the old one, which nobody finds any more, go in a second one.
+
+        A crash between the two leaves an unused table behind, which costs nothing but disk.
+        """
+        if not isinstance(new, PgvectorStore):
+            raise TypeError(f"{new!r} is no collection in PostgreSQL")
+        with self.connections.transaction() as connection:
+            sql = "SELECT stamp FROM confluence_sync_collection WHERE number = %s FOR UPDATE"
+            if connection.execute(sql, (self.number,)).fetchone() != (seen.stamp,):
+                raise Refused(changed_meanwhile(self.collection))
+            connection.execute("DELETE FROM document_chunk WHERE collection_name = %s", (self.collection,))
+            connection.execute("DELETE FROM confluence_sync_collection WHERE number = %s", (self.number,))
+            renamed = (self.collection, new.collection)
+            connection.execute("UPDATE document_chunk SET collection_name = %s WHERE collection_name = %s", renamed)
+            connection.execute("UPDATE confluence_sync_collection SET name = %s WHERE number = %s", (self.collection, new.number))
+        new.collection = self.collection
+        with self.connections.transaction() as connection:
+            connection.execute(f"DROP TABLE IF EXISTS document_window_{self.number}".encode())
 
     def close(self) -> None:
         """The connections are the backend's."""
@@ -159,17 +193,19 @@ class PgvectorBackend:
             number, made, recorded = _found_or_made(connection, collection)
             before = facts_from(recorded) if recorded else None
             empty = connection.execute("SELECT 1 FROM document_chunk WHERE collection_name = %s LIMIT 1", (collection,)).fetchone() is None
-            facts = settle(collection, before, self.embedder, empty)
-            if facts and not before:
+            settled = settle(collection, before, self.embedder, empty)
+            if settled.facts and not before:
+                facts = settled.facts
                 for statement in WINDOWS.format(n=number, dimension=facts.dimension).split(";\n"):
                     connection.execute(statement.encode())
                 connection.execute("UPDATE confluence_sync_collection SET vectors = %s WHERE number = %s", (facts.as_json(), number))
-        return PgvectorStore(self.connections, collection, number, made, facts, self.embedder if facts else None)
+        return PgvectorStore(self.connections, collection, number, made, settled)
 
     def collections(self) -> list[str]:
         self.connections.prepare()
         with self.connections.transaction() as connection:
-            return [str(name) for (name,) in connection.execute("SELECT name FROM confluence_sync_collection ORDER BY name")]
+            names = [str(name) for (name,) in connection.execute("SELECT name FROM confluence_sync_collection ORDER BY name")]
+        return [name for name in names if not name.endswith(COMING)]
 
     def close(self) -> None:
         self.connections.close()
@@ -192,45 +228,3 @@ def _found_or_made(connection: Connection, collection: str) -> tuple[int, str, s
         found = connection.execute(sql, (collection, uuid.uuid4().hex)).fetchone()
     number, made, recorded = found or (0, "", "")
     return cast(int, number), str(made), str(recorded or "")
-
-
-def _check(chunks: Sequence[Chunk]) -> None:
-    """Before anything is sent: one refused row would spoil the transaction for its neighbours."""
-    for chunk in chunks:
-        try:
-            chunk.text.encode()
-        except UnicodeEncodeError as error:
-            raise Rejected(
-                f"chunk {chunk.id} of page {chunk.page_id} holds half a character at {error.start}, which no store can keep"
-            ) from error
-        if "\0" in chunk.text:
-            raise Rejected(f"chunk {chunk.id} of page {chunk.page_id} holds a NUL character, which PostgreSQL cannot keep")
-
-
-def _tags(chunk: Chunk) -> tuple[object, ...]:
-    """vmetadata, space, page, modified, labels and words, as UPSERT and RETAG order them."""
-    m = chunk.metadata
-    columns = (m.space_key, m.page_id, m.last_modified, list(m.labels), tsvector(f"{m.title} {m.heading_path}", chunk.text))
-    return (_as_jsonb({**m.as_dict(), "name": m.title}), *columns)  # Open WebUI shows `name`
-
-
-def _as_jsonb(values: dict[str, MetadataValue]) -> str:
-    """JSON that jsonb takes: it knows neither half characters nor NUL."""
-    text = json.dumps(values)
-    return json.dumps(_clean(values)) if "\\ud" in text or "\\u0000" in text else text
-
-
-def _clean(values: dict[str, MetadataValue]) -> dict[str, MetadataValue]:
-    return {k: v.encode("utf-8", "replace").decode().replace("\0", "") if isinstance(v, str) else v for k, v in values.items()}
-
-
-def _metadata(value: object) -> Metadata | None:
-    return metadata_from(cast("dict[str, MetadataValue]", value)) if isinstance(value, dict) else None
-
-
-def _mean(windows: Matrix | None) -> str | None:
-    """One vector for readers that know only one a chunk."""
-    if windows is None:
-        return None
-    mean = windows.mean(axis=0)
-    return json.dumps((mean / float((mean @ mean) ** 0.5)).tolist())

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     Connection: TypeAlias = psycopg.Connection[tuple[object, ...]]
 
-LAYOUT = 1
+LAYOUT = 2
 LEAST = (0, 5)  # pgvector from here on has HNSW
 ITERATIVE = (0, 8)  # and from here on scans on until a filter is satisfied
 MIGRATING = 0x43465359  # key of the advisory lock, so that two first runs do not make the tables twice
@@ -41,6 +41,7 @@ MIGRATIONS = (
     CREATE INDEX document_chunk_labels ON document_chunk USING gin (labels);
     CREATE INDEX document_chunk_words ON document_chunk USING gin (words);
     """,
+    "ALTER TABLE confluence_sync_collection ADD COLUMN stamp text NOT NULL DEFAULT ''",  # another one after every write
 )
 WINDOWS = """
     CREATE TABLE document_window_{n} (

@@ -14,7 +14,7 @@ from confluence_sync.stores.llama_append import GrowingStore
 from confluence_sync.stores.llama_collections import Places
 from confluence_sync.stores.llama_server import choose_model, choose_provider, look
 from confluence_sync.stores.rag_tool_client import Document, RagTool
-from confluence_sync.stores.remote import closed_on_failure, link_to, server_address, write_in_batches
+from confluence_sync.stores.remote import Pace, closed_on_failure, link_to, server_address, write_in_batches
 from confluence_sync.stores.vector_stores_text import attributes, encoded
 
 MOST_DOCUMENTS = 20  # the server embeds them all, and uploads a file for each from 0.2.21 on, before it answers
@@ -26,10 +26,10 @@ class RagToolStore(GrowingStore):
     """One collection; one document a chunk, with a chunk size that keeps it whole."""
 
     tool: RagTool
-    most: int
+    pace: Pace
 
     def write(self, chunks: Sequence[Chunk]) -> None:
-        write_in_batches(chunks, self.most, self._send)
+        write_in_batches(chunks, self.pace, self._send)
 
     def _send(self, chunks: Sequence[Chunk]) -> None:
         """The route says 200 and swallows everything for a collection that is not there, so it is looked up before and asked after."""
@@ -50,12 +50,12 @@ class RagToolBackend:
 
     places: Places
     tool: RagTool
-    most: int
+    pace: Pace
     name: str = "rag-tool"
     features: Feature = Feature.QUERY
 
     def open(self, collection: str) -> RagToolStore:
-        return RagToolStore(self.places, self.places.opened(collection), self.tool, self.most)
+        return RagToolStore(self.places, self.places.opened(collection), self.tool, self.pace)
 
     @property
     def requests(self) -> int:
@@ -79,7 +79,7 @@ def open_backend(settings: Settings) -> RagToolBackend:
         choose_model(server, settings)
         choose_provider(server, settings, ())
         tool = _checked(link, RagTool(link, by_store_id=not server.serves("POST", "/v1/vector-dbs")), server.version)
-        return RagToolBackend(Places(link, server, settings), tool, min(settings.batch_size, MOST_DOCUMENTS))
+        return RagToolBackend(Places(link, server, settings), tool, Pace(min(settings.batch_size, MOST_DOCUMENTS)))
 
 
 def _checked(link: Link, tool: RagTool, version: str) -> RagTool:

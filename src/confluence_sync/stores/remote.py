@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import logging
 import re
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from confluence_sync.config import Settings
 from confluence_sync.errors import ConfluenceSyncError, Rejected, SettingsError
@@ -15,8 +17,11 @@ from confluence_sync.jsonvalue import JsonObject, as_object, child
 from confluence_sync.model import Chunk, MetadataValue
 from confluence_sync.wires import HttpxWire
 
+log = logging.getLogger(__name__)
+
 Routes = frozenset[tuple[str, str]]
 REFUSED_AT_MOST = 10  # with more than these the server refuses everything, and asking chunk by chunk would take all night
+SLOW_SECONDS = 25.0  # an insert that takes longer is near what proxies wait for (30 to 60 s)
 PATIENCE = Patience(tries=4, first_wait=0.5, longest_wait=30.0, timeout=120.0)
 
 
@@ -69,13 +74,32 @@ def quickly(link: Link) -> Link:
     return replace(link, patience=Patience(tries=2, first_wait=0.3, longest_wait=2.0, timeout=20.0))
 
 
-def batches(chunks: Sequence[Chunk], most: int, size: int = 8 * MEGABYTE) -> Iterator[list[Chunk]]:
-    """`chunks` in order, at most `most` and about `size` bytes of JSON at a time; a chunk that is larger alone goes alone."""
+@dataclass
+class Pace:
+    """How many chunks one insert may hold: half as many after one that took longer than SLOW_SECONDS, answered or not."""
+
+    most: int
+
+    @contextmanager
+    def kept(self) -> Iterator[None]:
+        """Times what is done inside."""
+        started = time.monotonic()
+        try:
+            yield
+        finally:
+            seconds = time.monotonic() - started
+            if seconds > SLOW_SECONDS and self.most > 1:
+                self.most //= 2
+                log.warning("an insert took %.0f s; from now on %d chunks go at a time", seconds, self.most)
+
+
+def batches(chunks: Sequence[Chunk], pace: Pace, size: int = 8 * MEGABYTE) -> Iterator[list[Chunk]]:
+    """`chunks` in order, as many as the pace allows and about `size` bytes of JSON at a time; a chunk that is larger alone goes alone."""
     batch: list[Chunk] = []
     weight = 0
     for chunk in chunks:
         heavy = 1000 + len(json.dumps(chunk.text)) + len(json.dumps(chunk.metadata.as_dict()))
-        if batch and (len(batch) == most or weight + heavy > size * 0.9):
+        if batch and (len(batch) >= pace.most or weight + heavy > size * 0.9):
             yield batch
             batch, weight = [], 0
         batch.append(chunk)
@@ -84,14 +108,19 @@ def batches(chunks: Sequence[Chunk], most: int, size: int = 8 * MEGABYTE) -> Ite
         yield batch
 
 
-def write_in_batches(chunks: Sequence[Chunk], most: int, send: Callable[[Sequence[Chunk]], None]) -> None:
+def write_in_batches(chunks: Sequence[Chunk], pace: Pace, send: Callable[[Sequence[Chunk]], None]) -> None:
     """Sends every chunk; a refused batch is halved until the refused chunks stand alone.
 
     Raises Rejected with these `chunk_ids` after the others went in, or without any as soon as more than REFUSED_AT_MOST are refused.
     """
     reasons: dict[str, str] = {}
-    for batch in batches(chunks, most):
-        _send_or_halve(batch, send, reasons)
+
+    def timed(batch: Sequence[Chunk]) -> None:
+        with pace.kept():
+            send(batch)
+
+    for batch in batches(chunks, pace):
+        _send_or_halve(batch, timed, reasons)
     if reasons:
         named = "; ".join(f"chunk {chunk_id}: {reason}" for chunk_id, reason in reasons.items())
         raise Rejected(f"the store refuses {len(reasons)} chunk(s): {named}", 400, sent=False, chunk_ids=tuple(reasons))

@@ -14,11 +14,12 @@ from pathlib import Path
 from confluence_sync.config import Settings
 from confluence_sync.embed import Embedder, Facts, Matrix, open_embedder
 from confluence_sync.embed.base import facts_from
-from confluence_sync.embed.settled import settle, vector_of, windows_of
+from confluence_sync.embed.settled import Settled, settle, vector_of, windows_of
+from confluence_sync.errors import Refused
 from confluence_sync.model import EVERYTHING, Chunk, Filter, Hit, Stored, batched, metadata_from
 from confluence_sync.search import fuse, reach
 from confluence_sync.search_words import scaled
-from confluence_sync.stores.base import Feature, Identity
+from confluence_sync.stores.base import COMING, Feature, Identity, Store, changed_meanwhile
 from confluence_sync.stores.sqlite_file import TABLES, Connections, said_plainly, statements
 from confluence_sync.stores.sqlite_rows import condition, row, tags
 from confluence_sync.stores.sqlite_vectors import Scored, Vectors
@@ -39,8 +40,7 @@ class SqliteStore:
     connections: Connections
     number: int
     id: str
-    facts: Facts | None = None
-    embedder: Embedder | None = None
+    settled: Settled
     features: Feature = ALL
     _vectors: Vectors | None = field(default=None, repr=False)
 
@@ -49,11 +49,23 @@ class SqliteStore:
             path = self.connections.path
             self._vectors = Vectors(self.number, path.with_name(f"{path.name}-{self.id}.f32"), self.facts.dimension)
 
+    @property
+    def facts(self) -> Facts | None:
+        return self.settled.facts
+
+    @property
+    def outdated(self) -> str:
+        return self.settled.outdated
+
+    @property
+    def anew(self) -> str:
+        return self.settled.anew
+
     def write(self, chunks: Sequence[Chunk]) -> None:
         if not chunks:
             return
         rows = [row(chunk) for chunk in chunks]
-        windows = windows_of(self.embedder, self.facts, self._without_vectors(chunks))
+        windows = windows_of(self.settled, self._without_vectors(chunks))
         with self.connections.writing() as connection:
             connection.executemany(
                 f"""INSERT INTO chunks_{self.number} (id, space, page, modified, labels, metadata, heading, pairs, text)
@@ -110,7 +122,7 @@ class SqliteStore:
             yield
 
     def query(self, text: str, top_k: int, where: Filter = EVERYTHING) -> list[Hit]:
-        vector = vector_of(self.embedder, self.facts, text)
+        vector = vector_of(self.settled, text)
         with self.connections.reading() as connection:
             found = by_words(connection, self.number, text, top_k if vector is None else reach(top_k), where)
             if vector is None:
@@ -154,6 +166,17 @@ class SqliteStore:
         if self._vectors:
             self._vectors.file.unlink(missing_ok=True)
 
+    def give_way_to(self, new: Store, seen: Identity) -> None:
+        """In one transaction. A reader in the middle of a query sees the old one to its end; later ones are told to open it again."""
+        if not isinstance(new, SqliteStore):
+            raise TypeError(f"{new!r} is no collection of an embedded store")
+        with self.connections.writing() as connection:
+            row = connection.execute("SELECT name, stamp FROM collections WHERE number = ?", (self.number,)).fetchone()
+            if row is None or row[1] != seen.stamp:
+                raise Refused(changed_meanwhile(row and row[0]))
+            self.drop()
+            connection.execute("UPDATE collections SET name = ? WHERE number = ?", (row[0], new.number))
+
     def close(self) -> None:
         """The connections are the backend's."""
 
@@ -182,10 +205,10 @@ class SqliteBackend:
             number, made_id, recorded, generation = made or self._make(connection, collection)
             before = facts_from(recorded) if recorded else None
             empty = connection.execute(f"SELECT 1 FROM chunks_{number} LIMIT 1").fetchone() is None
-            facts = settle(collection, before, self.embedder, empty)
-            if facts != before:
-                connection.execute("UPDATE collections SET vectors = ? WHERE number = ?", (facts and facts.as_json(), number))
-        store = SqliteStore(self.connections, number, made_id, facts, self.embedder if facts else None)
+            settled = settle(collection, before, self.embedder, empty)
+            if settled.facts != before:
+                connection.execute("UPDATE collections SET vectors = ? WHERE number = ?", (_json(settled.facts), number))
+        store = SqliteStore(self.connections, number, made_id, settled)
         if store._vectors:
             store._vectors.forget_newer(generation)
         return store
@@ -201,7 +224,8 @@ class SqliteBackend:
         if not self.path.exists():
             return []
         with said_plainly(self.path):
-            return [name for (name,) in self.connections.mine().execute("SELECT name FROM collections ORDER BY name")]
+            names = [str(name) for (name,) in self.connections.mine().execute("SELECT name FROM collections ORDER BY name")]
+        return [name for name in names if not name.endswith(COMING)]
 
     def close(self) -> None:
         self.connections.close()
@@ -212,3 +236,7 @@ class SqliteBackend:
 def open_backend(settings: Settings) -> SqliteBackend:
     """The store in STATE_DIR, with the embedder that the settings ask for."""
     return SqliteBackend(settings.state_dir / "store.db", open_embedder(settings))
+
+
+def _json(facts: Facts | None) -> str | None:
+    return facts.as_json() if facts else None

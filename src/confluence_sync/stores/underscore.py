@@ -15,7 +15,16 @@ from confluence_sync.http import Answer, Link
 from confluence_sync.jsonvalue import JsonObject, as_object, child, objects, text
 from confluence_sync.model import EVERYTHING, Chunk, Filter, Hit, MetadataValue, Stored, batched, metadata_from
 from confluence_sync.stores.base import Feature, Identity
-from confluence_sync.stores.remote import Routes, acknowledged, closed_on_failure, link_to, routes_from, server_address, write_in_batches
+from confluence_sync.stores.remote import (
+    Pace,
+    Routes,
+    acknowledged,
+    closed_on_failure,
+    link_to,
+    routes_from,
+    server_address,
+    write_in_batches,
+)
 
 log = logging.getLogger(__name__)
 
@@ -41,10 +50,10 @@ class UnderscoreStore:
     link: Link
     collection: str
     features: Feature
-    most: int
+    pace: Pace
 
     def write(self, chunks: Sequence[Chunk]) -> None:
-        write_in_batches(chunks, self.most, self._send)
+        write_in_batches(chunks, self.pace, self._send)
 
     def _send(self, chunks: Sequence[Chunk]) -> None:
         documents = [{"document_id": c.id, "text": c.text, "metadata": c.metadata.as_dict()} for c in chunks]
@@ -131,7 +140,7 @@ class UnderscoreBackend:
 
     link: Link
     model: str
-    most: int
+    pace: Pace
     features: Feature
     name: str = "underscore"
 
@@ -147,7 +156,7 @@ class UnderscoreBackend:
             if refusal.status != 409:
                 raise
             self._settle_conflict(collection, legacy, refusal)
-        return UnderscoreStore(self.link, collection, self.features, self.most)
+        return UnderscoreStore(self.link, collection, self.features, self.pace)
 
     def _settle_conflict(self, collection: str, legacy: bool, refusal: Rejected) -> None:
         """A legacy server says 409 for any collection that exists; ours only for one with another model."""
@@ -179,7 +188,7 @@ def open_backend(settings: Settings) -> UnderscoreBackend:
         features = _features(link)
         if Feature.DELETE not in features:
             log.warning("%s can neither list nor delete documents: pages that vanish from Confluence stay there", base)
-        return UnderscoreBackend(link, settings.embedding_model_id, min(settings.batch_size, MOST_DOCUMENTS), features)
+        return UnderscoreBackend(link, settings.embedding_model_id, Pace(min(settings.batch_size, MOST_DOCUMENTS)), features)
 
 
 def _features(link: Link) -> Feature:
