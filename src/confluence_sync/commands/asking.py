@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+from collections.abc import AsyncGenerator
 from contextlib import aclosing, closing
+from typing import TYPE_CHECKING
 
 from confluence_sync.answer import Found, Piece, Question, Source, Written
 from confluence_sync.commands.common import add_log_options, settings_for
 from confluence_sync.config import Settings
 from confluence_sync.errors import SettingsError
 from confluence_sync.logs import json_text, shown
+
+if TYPE_CHECKING:
+    from confluence_sync.answer_run import Event
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -42,16 +47,20 @@ async def _ask(settings: Settings, question: Question, as_json: bool) -> None:
         closing(backend),
         closing(Retrieval(backend, live_name(settings, backend, collection_name(settings, detection.variant)))) as retrieval,
     ):
-        answering = Answering(retrieval.search, open_model(settings), settings.llm_context_tokens)
-        found: tuple[Source, ...] = ()
-        async with aclosing(answering.ask(question)) as events:
-            async for event in events:
-                if isinstance(event, Found):
-                    found = event.sources
-                elif isinstance(event, Piece) and not as_json:
-                    print(shown(event.text), end="", flush=True)
-                elif isinstance(event, Written):
-                    print(_json(event, found) if as_json else _sources(event, found))
+        await _print(Answering(retrieval.search, open_model(settings), settings.llm_context_tokens).ask(question), as_json)
+
+
+async def _print(asked: AsyncGenerator[Event, None], as_json: bool) -> None:
+    """The answer as it is written, then its sources; as JSON, all of it at the end."""
+    found: tuple[Source, ...] = ()
+    async with aclosing(asked) as events:
+        async for event in events:
+            if isinstance(event, Found):
+                found = event.sources
+            elif isinstance(event, Piece) and not as_json:
+                print(shown(event.text), end="", flush=True)
+            elif isinstance(event, Written):
+                print(_json(event, found) if as_json else _sources(event, found))
 
 
 def _sources(written: Written, found: tuple[Source, ...]) -> str:
