@@ -1,6 +1,6 @@
 """A first sync, a night with nothing to do, a day of changes and its sync, then a fresh sync to compare with, chunk for chunk.
 
-    python -m benchmarks.night [--pages FILE --changes FILE] [--store sqlite|underscore] [--nights N]
+    python -m benchmarks.night [--pages FILE --changes FILE] [--store sqlite|underscore]
 
 Without files it uses the sample space and its day of changes. FILE holds v1 content objects (pages) or changes, one JSON document a line.
 """

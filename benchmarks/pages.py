@@ -17,19 +17,19 @@ MEDIAN, SIGMA = 9500, 0.85  # bytes of storage format, log-normal: about 14 KB o
 
 def write_space(file: Path, pages: int, seed: int = 1, median: int = MEDIAN) -> int:
     """Writes `pages` content objects as JSON lines; gives the bytes of storage format in them."""
-    sections, total = _sections(), 0
+    parts, total = sections(), 0
     with file.open("w", encoding="utf-8") as out:
         for number in range(pages):
-            body = _body(random.Random(f"{seed}/{number}"), sections, number, median)
-            total += len(body.encode())
-            out.write(json.dumps(_content(number, body), ensure_ascii=False) + "\n")
+            made = body(random.Random(f"{seed}/{number}"), parts, number, median)
+            total += len(made.encode())
+            out.write(json.dumps(content(number, made), ensure_ascii=False) + "\n")
     return total
 
 
 def edited(content: dict[str, object]) -> str:
     """The body with one word more in its first paragraph."""
-    body = content["body"]["storage"]["value"]  # type: ignore[index]  # our own shape
-    return re.sub(r"<p>(?=\w)", "<p>Today ", body, count=1)
+    text = content["body"]["storage"]["value"]  # type: ignore[index]  # our own shape
+    return re.sub(r"<p>(?=\w)", "<p>Today ", text, count=1)
 
 
 def contents(file: Path) -> Iterator[dict[str, object]]:
@@ -38,12 +38,12 @@ def contents(file: Path) -> Iterator[dict[str, object]]:
             yield json.loads(line)
 
 
-def _sections() -> list[str]:
+def sections() -> list[str]:
     """Sections that stand by themselves: those in which tags balance."""
     found = []
     for line in SAMPLE.read_text(encoding="utf-8").splitlines():
-        body = json.loads(line)["body"]["storage"]["value"]
-        found += [part for part in HEADING.split(body) if len(part) > 200 and _balanced(part)]
+        text = json.loads(line)["body"]["storage"]["value"]
+        found += [part for part in HEADING.split(text) if len(part) > 200 and _balanced(part)]
     return found
 
 
@@ -54,7 +54,8 @@ def _balanced(part: str) -> bool:
     return sorted(opened) == sorted(closed)
 
 
-def _body(rng: random.Random, sections: list[str], number: int, median: int) -> str:
+def body(rng: random.Random, sections: list[str], number: int, median: int) -> str:
+    """A page of log-normal size around `median` bytes; its first paragraph says which page it is."""
     target, parts, size = math.exp(rng.gauss(math.log(median), SIGMA)), [f"<p>Reference {number} of the catalogue.</p>"], 0
     while size < min(target, 400_000):
         part = rng.choice(sections).replace("</p>", f" (case {number}-{len(parts)})</p>", 1)
@@ -63,11 +64,16 @@ def _body(rng: random.Random, sections: list[str], number: int, median: int) -> 
     return "".join(parts)
 
 
-def _content(number: int, body: str) -> dict[str, object]:
-    parent = [] if number == 0 else [{"id": str(10_000_000 + number // 12), "type": "page", "title": f"Case {number // 12}"}]
+def page_id(number: int) -> str:
+    return str(10_000_000 + number)
+
+
+def content(number: int, body: str) -> dict[str, object]:
+    """A v1 content object."""
+    parent = [] if number == 0 else [{"id": page_id(number // 12), "type": "page", "title": f"Case {number // 12}"}]
     labels = [{"prefix": "global", "name": name} for name in ("runbook", "database", "network")[: number % 4]]
     return {
-        "id": str(10_000_000 + number),
+        "id": page_id(number),
         "type": "page",
         "status": "current",
         "title": f"Case {number}",
@@ -76,5 +82,5 @@ def _content(number: int, body: str) -> dict[str, object]:
         "ancestors": parent,
         "metadata": {"labels": {"results": labels}},
         "body": {"storage": {"value": body, "representation": "storage"}},
-        "_links": {"webui": f"/spaces/BENCH/pages/{10_000_000 + number}"},
+        "_links": {"webui": f"/spaces/BENCH/pages/{page_id(number)}"},
     }

@@ -6,7 +6,6 @@ import argparse
 import json
 import math
 import os
-import platform
 import random
 import sys
 import tempfile
@@ -15,10 +14,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks import pages as making
+from benchmarks.document import circumstances, table, write_section
 from benchmarks.measure import Measured, measured
 from benchmarks.served import Served, served
 
-DOCUMENT = Path("docs/benchmarks.md")
 PYTHON = sys.executable
 LEAST_SPEED = 4.0  # times less CPU than the usual way
 MOST_CPU_A_MB = 0.20
@@ -185,11 +184,9 @@ def _size(file: Path) -> int:
 
 
 def _write(rows: list[Row]) -> None:
-    load = f"{os.getloadavg()[0]:.1f}"
-    head = f"Python {platform.python_version()}, {os.cpu_count()} CPUs, load {load} at the end; CPU seconds are of the whole process tree."
-    lines = [f"| {row.measure} | {row.figure} | {row.bound} | {'yes' if row.holds else 'no'} |" for row in rows]
-    table = "\n".join(["| measure | figure | bound | holds |", "|---|---|---|---|", *lines])
-    DOCUMENT.write_text(f"# Benchmarks\n\nWritten by `python -m benchmarks.run`. {head}\n\n{table}\n")
+    lines = [[row.measure, row.figure, row.bound, "yes" if row.holds else "no"] for row in rows]
+    told = table(["measure", "figure", "bound", "holds"], lines)
+    write_section("The whole run", f"Written by `python -m benchmarks.run`. {circumstances()}\n\n{told}")
 
 
 if __name__ == "__main__":

@@ -1,0 +1,31 @@
+"""Writes a benchmark's section of docs/benchmarks.md and leaves the others as they are."""
+
+from __future__ import annotations
+
+import os
+import platform
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+DOCUMENT = Path(__file__).parent.parent / "docs" / "benchmarks.md"
+SECTION = re.compile(r"^## ", re.M)
+
+
+def write_section(title: str, text: str, document: Path = DOCUMENT) -> None:
+    """Replaces what stands below `## title`, or adds it at the end."""
+    head, *sections = SECTION.split(document.read_text(encoding="utf-8"))
+    by_title = {section.partition("\n")[0].strip(): section for section in sections}
+    by_title[title] = f"{title}\n\n{text.strip()}\n\n"
+    document.write_text("".join([head, *(f"## {section}" for section in by_title.values())]).rstrip() + "\n", encoding="utf-8")
+
+
+def circumstances() -> str:
+    """What the figures were measured on."""
+    load = f"{os.getloadavg()[0]:.1f}"
+    return f"Python {platform.python_version()}, {os.cpu_count()} CPUs, load {load} at the end; CPU seconds are of the whole process tree."
+
+
+def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
