@@ -130,6 +130,19 @@ def test_a_file_the_server_cannot_take_is_named_and_the_rest_goes_in(api: StubSt
     assert counted(api) == sorted(one.id for one in SAMPLE if one is not LOGIN)
 
 
+def test_a_refused_upload_is_named_and_the_rest_goes_in(api: StubStores, backend: VectorStoresBackend) -> None:
+    """A text that the server does not even take as a file fails its own chunk; a server that refuses all of them is not asked all night."""
+    api.unwelcome = "cookie"
+    with pytest.raises(Rejected, match="not this one") as refused:
+        backend.open("c").write(SAMPLE)
+    assert refused.value.chunk_ids == (LOGIN.id,)
+    assert counted(api) == sorted(one.id for one in SAMPLE if one is not LOGIN)
+    api.unwelcome, before = "page", api.uploads
+    with pytest.raises(Rejected, match="more than 10 chunks"):
+        backend.open("c").write([chunk(str(n), f"page {n}") for n in range(40)])
+    assert api.uploads - before < 20
+
+
 def test_stores_of_others_with_the_same_name_are_left_alone(api: StubStores, backend: VectorStoresBackend) -> None:
     """Names are not unique there; only a store with our mark is taken for ours."""
     api.stores["vs_theirs"] = {"id": "vs_theirs", "name": "c", "metadata": {}}

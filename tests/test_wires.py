@@ -11,72 +11,36 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from datetime import UTC, datetime, timedelta
-from ipaddress import ip_address
 from pathlib import Path
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 
 from confluence_sync.errors import ServerFailed, SettingsError, TooLarge
 from confluence_sync.http import Answer
 from confluence_sync.wires import HttpxWire, RequestsWire, trust
 from tests.answering import Answering, Got, Reply, answering
+from tests.private_authority import ANY_HOST, Authority
 
 Wire = RequestsWire | HttpxWire
 WireFor = Callable[..., Wire]
 pytestmark = pytest.mark.parametrize("wire_for", [RequestsWire, HttpxWire], ids=["requests", "httpx"])
 
-ANY_HOST = "confluence.test"  # a name that no resolver knows: only a proxy can lead there
+
+@pytest.fixture(scope="module")
+def signed(tmp_path_factory: pytest.TempPathFactory) -> Authority:
+    return Authority(tmp_path_factory.mktemp("authority"))
 
 
 @pytest.fixture(scope="module")
-def authority(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with ca.pem of a private authority, and server.pem and server.key that it signed for 127.0.0.1 and ANY_HOST."""
-    folder = tmp_path_factory.mktemp("authority")
-    ca_key = ec.generate_private_key(ec.SECP256R1())
-    ca = _certificate("Test authority", ca_key, "Test authority", ca_key, ca=True)
-    key = ec.generate_private_key(ec.SECP256R1())
-    server = _certificate("server", key, "Test authority", ca_key, ca=False)
-    (folder / "ca.pem").write_bytes(ca.public_bytes(serialization.Encoding.PEM))
-    (folder / "server.pem").write_bytes(server.public_bytes(serialization.Encoding.PEM))
-    plain = serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    (folder / "server.key").write_bytes(key.private_bytes(serialization.Encoding.PEM, *plain))
-    return folder
-
-
-def _certificate(
-    name: str, key: ec.EllipticCurvePrivateKey, issuer: str, signer: ec.EllipticCurvePrivateKey, *, ca: bool
-) -> x509.Certificate:
-    now = datetime.now(UTC)
-    known = [x509.DNSName(ANY_HOST), x509.IPAddress(ip_address("127.0.0.1"))]
-    usage = x509.KeyUsage(not ca, False, False, False, False, ca, ca, False, False)
-    return (
-        x509.CertificateBuilder()
-        .subject_name(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)]))
-        .issuer_name(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, issuer)]))
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - timedelta(hours=1))
-        .not_valid_after(now + timedelta(days=1))
-        .add_extension(x509.BasicConstraints(ca=ca, path_length=None), critical=True)
-        .add_extension(usage, critical=True)
-        .add_extension(x509.SubjectAlternativeName(known), critical=False)
-        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
-        .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(signer.public_key()), critical=False)
-        .sign(signer, hashes.SHA256())
-    )
+def authority(signed: Authority) -> Path:
+    """Its folder."""
+    return signed.folder
 
 
 @pytest.fixture
-def secure(authority: Path) -> Iterator[Answering]:
+def secure(signed: Authority) -> Iterator[Answering]:
     """An https server with a certificate of the private authority."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(authority / "server.pem", authority / "server.key")
-    with answering(lambda got, number: Reply(body=b"[1]"), tls=context) as server:
+    with answering(lambda got, number: Reply(body=b"[1]"), tls=signed.serves()) as server:
         yield server
 
 

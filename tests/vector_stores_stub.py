@@ -18,6 +18,7 @@ class StubStores(StubApi):
 
     lose: int = 0
     poison: str = ""
+    unwelcome: str = ""  # a word that no upload may contain
     slow: bool = False
     flattens: bool = False
     texts: dict[str, str] = field(default_factory=dict)
@@ -39,6 +40,8 @@ class StubStores(StubApi):
         assert isinstance(parts, list)
         content = next(part for part in parts if part.get_filename())
         self.uploads += 1
+        if self.unwelcome and self.unwelcome.encode() in body:
+            return 400, {"detail": "not this one"}
         file_id = f"file-{self.uploads}"
         raw = content.get_payload(decode=True)
         assert isinstance(raw, bytes)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 from confluence_sync.config import Settings
 from confluence_sync.generations import owner_of
@@ -51,20 +52,23 @@ def stored(number: int) -> dict[str, object]:
 
 @dataclass
 class Scene:
-    """`collection` is what the settings ask for; the state lives in `folder`."""
+    """`collection` is what the settings ask for; the state lives in `folder`. `url` is another way to the server, `more` are settings."""
 
     cell: Cell
     server: LlamaServer
     confluence: Simulator
     folder: Path
     collection: str
+    url: str = ""
+    more: dict[str, Any] = field(default_factory=dict)
 
     @property
     def settings(self) -> Settings:
         read = read_settings({}, environment_for(self.confluence) | {"STATE_DIR": str(self.folder / "state")}, self.folder)
-        wanted = self.cell.settings(self.server.url, read.state_dir, vector_db_id=self.collection)
+        wanted = self.cell.settings(self.url or self.server.url, read.state_dir, vector_db_id=self.collection)
         names = ("llama_base_url", "vector_backend", "vector_db_provider", "embedding_model_id", "vector_db_id")
-        return replace(read, live_collection_file=self.folder / "live.vdb", **{name: getattr(wanted, name) for name in names})
+        ours = {name: getattr(wanted, name) for name in names} | self.more
+        return replace(read, live_collection_file=self.folder / "live.vdb", **ours)
 
     def sync(self, *, rebuild: bool = False, adopt: bool = False) -> Report:
         return run(self.settings, Wanted(rebuild=rebuild), Means(adopt=adopt))

@@ -16,7 +16,7 @@ from confluence_sync.errors import RemoteError
 from confluence_sync.report import Report
 from tests.integration.llama_cells import CELLS, Cell
 from tests.integration.llama_scene import Scene, body, scene
-from tests.integration.llama_servers.server import Boot
+from tests.integration.llama_servers.server import Boot, minilm
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow]
 pytest_plugins = ("tests.integration.llama_servers.plugin",)
@@ -85,7 +85,7 @@ def killed_and_finished(scene: Scene) -> Report:
 @pytest.mark.parametrize("cell", CELLS, ids=lambda cell: cell.name)
 def test_what_each_variant_costs(cell: Cell, own_server: Boot, tmp_path: Path) -> None:
     """Six kinds of run end in step, a run without changes writes and embeds nothing, and the costs go into the table."""
-    with scene(cell, own_server(cell.version, real_model=True), tmp_path, "table", PAGES) as made:
+    with scene(cell, own_server(cell.version, model=minilm()), tmp_path, "table", PAGES) as made:
         costs = list(row(made))
     assert (costs[1].chunks, costs[1].embedded) == (0, 0)
     table = os.environ.get("LLAMA_TABLE")

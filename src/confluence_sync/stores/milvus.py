@@ -33,7 +33,7 @@ from confluence_sync.stores.milvus_layout import (
     said_plainly,
     tags,
 )
-from confluence_sync.stores.milvus_names import about_of, adopted, borne, make, turn
+from confluence_sync.stores.milvus_names import about_of, adopted, borne, lose, make, turn
 from confluence_sync.stores.milvus_search import Scored, exactly, floats, nearest
 
 ALL = Feature.UPSERT | Feature.DELETE | Feature.LIST | Feature.QUERY | Feature.RETAG
@@ -154,7 +154,7 @@ class MilvusStore:
 
     def drop(self) -> None:
         with said_plainly(self.where):
-            self.client.drop_collection(self.name, PATIENCE)
+            lose(self.client, self.name)
 
     def give_way_to(self, new: Store, seen: Identity) -> None:
         """The name is turned in one step, and then this one goes. What `new` says of itself is right before readers can find it."""

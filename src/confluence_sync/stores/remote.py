@@ -131,14 +131,15 @@ def _send_or_halve(batch: Sequence[Chunk], send: Callable[[Sequence[Chunk]], Non
         send(batch)
     except Rejected as refusal:
         if len(batch) == 1:
-            _note(batch[0], refusal, reasons)
+            note_refused(batch[0], refusal, reasons)
             return
         half = len(batch) // 2
         _send_or_halve(batch[:half], send, reasons)
         _send_or_halve(batch[half:], send, reasons)
 
 
-def _note(chunk: Chunk, refusal: Rejected, reasons: dict[str, str]) -> None:
+def note_refused(chunk: Chunk, refusal: Rejected, reasons: dict[str, str]) -> None:
+    """Adds one chunk's reason; raises Rejected, for no chunk in particular, when the server seems to refuse everything."""
     reasons[chunk.id] = str(refusal)
     if len(reasons) > REFUSED_AT_MOST:
         raise Rejected(f"the store refused more than {REFUSED_AT_MOST} chunks, the last one: {refusal}", refusal.status) from refusal

@@ -22,7 +22,7 @@ from confluence_sync.errors import NotFound, Rejected
 from confluence_sync.jsonvalue import JsonObject, as_object, child, text
 from confluence_sync.model import EVERYTHING, Chunk, Filter, Hit, Stored, digest
 from confluence_sync.stores.base import Feature, Identity
-from confluence_sync.stores.remote import acknowledged
+from confluence_sync.stores.remote import acknowledged, note_refused
 from confluence_sync.stores.vector_stores_files import Doubtful, Files
 from confluence_sync.stores.vector_stores_ledger import Held, Ledger, is_held
 from confluence_sync.stores.vector_stores_text import ID, SENTINEL, attributes, encoded, fingerprint, hit_from, is_sentinel, read_attributes
@@ -102,14 +102,14 @@ class VectorStore:
 
     def _put_once(self, chunk: Chunk, flattens: bool) -> None:
         """The ledger names the file before the store has it, so that a crash in between cannot leave a file nobody knows."""
-        file_id = self.files.upload(chunk.id, encoded(chunk, flattens))
-        held = Held(file_id, fingerprint(chunk), attached=False)
-        self.ledger.note(self.id, chunk.id, held)
         try:
+            file_id = self.files.upload(chunk.id, encoded(chunk, flattens))
+            held = Held(file_id, fingerprint(chunk), attached=False)
+            self.ledger.note(self.id, chunk.id, held)
             self.files.attach(file_id, attributes(chunk))
         except Rejected as refusal:
             self.ledger.forget(self.id, chunk.id)
-            self._refused[chunk.id] = str(refusal)
+            note_refused(chunk, refusal, self._refused)
             return
         self.ledger.note(self.id, chunk.id, replace(held, attached=True))
 

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.integration.llama_servers.install import NoPython
-from tests.integration.llama_servers.server import Boot, LlamaServer, ReferenceServer, minilm
+from tests.integration.llama_servers.server import Boot, LlamaServer, ReferenceServer
 
 
-def started(version: str, folder: Path, real_model: bool = False) -> LlamaServer:
-    """A running server; on a machine without a Python for it the test is skipped, and says so."""
-    if version == "reference":
-        return ReferenceServer(version, folder).start()
+def started(version: str, folder: Path, **more: Any) -> LlamaServer:
+    """A running server, with more of LlamaServer's fields; on a machine without a Python for it the test is skipped, and says so."""
+    kind = ReferenceServer if version == "reference" else LlamaServer
     try:
-        return LlamaServer(version, folder, model=minilm() if real_model else None).start()
+        return kind(version, folder, **more).start()
     except NoPython as why:
         pytest.skip(f"Llama Stack {version} {why}")
 
@@ -26,8 +26,8 @@ def shared_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Boot]:
     """A server that other tests use too: name collections of your own, and do not stop it."""
     running: dict[str, LlamaServer] = {}
 
-    def boot(version: str, *, real_model: bool = False) -> LlamaServer:
-        assert not real_model, "a shared server hashes words"
+    def boot(version: str, **more: Any) -> LlamaServer:
+        assert not more, "a shared server is as every other"
         if version not in running:
             running[version] = started(version, tmp_path_factory.mktemp(f"llama-{version}"))
         return running[version]
@@ -42,8 +42,8 @@ def own_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Boot]:
     """A server that belongs to one test, to be restarted, killed and emptied."""
     running: list[LlamaServer] = []
 
-    def boot(version: str, *, real_model: bool = False) -> LlamaServer:
-        running.append(started(version, tmp_path_factory.mktemp(f"own-{version}"), real_model))
+    def boot(version: str, *, state: Path | None = None, **more: Any) -> LlamaServer:
+        running.append(started(version, state or tmp_path_factory.mktemp(f"own-{version}"), **more))
         return running[-1]
 
     yield boot

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+OLD_CHARDET = "chardet==5.2.0"  # of the servers' own time: it guesses charsets wrong that 7 guesses right
 COMMON = (
     "onnxruntime",
     "faiss-cpu",
@@ -75,8 +76,20 @@ RECIPES = {
 }
 
 
-def run_config(recipe: Recipe, state: Path, provider: str) -> dict[str, object]:
+def run_config(recipe: Recipe, state: Path, provider: str, serves_model: bool = True) -> dict[str, object]:
     """The server's run file as data: two vector providers, `provider` the default one, and an embedding model of 384 dimensions."""
+    whole = _run_config(recipe, state, provider)
+    return whole if serves_model else _without_model(whole)
+
+
+def _without_model(config: dict[str, object]) -> dict[str, object]:
+    """A server that is up and cannot embed: neither a model nor what would bring one."""
+    kept = {name: value for name, value in config.items() if name not in ("models", "registered_resources", "vector_stores")}
+    providers = dict(config["providers"])  # type: ignore[call-overload]  # it is one
+    return {**kept, "providers": {**providers, "inference": []}}
+
+
+def _run_config(recipe: Recipe, state: Path, provider: str) -> dict[str, object]:
     own_files = recipe.config == "own files"
     apis = ["files", "inference", "vector_io"]
     apis += ["tool_runtime"] if "ogx" not in recipe.version else []

@@ -15,7 +15,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import yaml
 
@@ -42,12 +42,18 @@ class LlamaServer:
     process: subprocess.Popen[bytes] | None = None
     spent: float = 0.0
     model: Path | None = None  # a folder with a real model; without one, words are hashed
+    serves_model: bool = True  # else no embedding model is registered
+    books: Path | None = None  # where log and counts go, if not into `state`
     health = "/v1/health"
     _place: Path = field(default_factory=Path)
 
     @property
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def notes(self) -> Path:
+        return self.books or self.state
 
     @property
     def recipe(self) -> Recipe:
@@ -59,7 +65,7 @@ class LlamaServer:
         (self.state / "cwd" / "all-MiniLM-L6-v2").mkdir(parents=True, exist_ok=True)
         (self.state / "home").mkdir(exist_ok=True)
         words = self._command()
-        with (self.state / "server.log").open("ab") as log:
+        with (self.notes / "server.log").open("ab") as log:
             self.process = subprocess.Popen(
                 words, env=self._environment(), cwd=self.state / "cwd", stdout=log, stderr=log, start_new_session=True
             )
@@ -69,7 +75,7 @@ class LlamaServer:
     def _command(self) -> list[str]:
         self._place = installed(self.recipe)
         config = self.state / "run.yaml"
-        config.write_text(yaml.safe_dump(run_config(self.recipe, self.state, self.provider)))
+        config.write_text(yaml.safe_dump(run_config(self.recipe, self.state, self.provider, self.serves_model)))
         words = [word.format(config=config, port=self.port) for word in self.recipe.command]
         return [str(self._place / "bin" / words[0]), *words[1:]]
 
@@ -97,11 +103,11 @@ class LlamaServer:
 
     def embedded(self) -> int:
         """How many texts the server's model has embedded so far."""
-        log = self.state / "embedded"
+        log = self.notes / "embedded"
         return log.stat().st_size if log.exists() else 0
 
     def log(self, lines: int = 30) -> str:
-        return "\n".join((self.state / "server.log").read_text(errors="replace").splitlines()[-lines:])
+        return "\n".join((self.notes / "server.log").read_text(errors="replace").splitlines()[-lines:])
 
     def _used(self) -> float:
         """Of the server and the workers it started, which all share its session."""
@@ -124,7 +130,7 @@ class LlamaServer:
             "HOME": str(self.state / "home"),
             "PYTHONPATH": str(STAND_INS),
             "TIKTOKEN_CACHE_DIR": str(self._place / "tiktoken"),
-            "EMBEDDED_LOG": str(self.state / "embedded"),
+            "EMBEDDED_LOG": str(self.notes / "embedded"),
         }
         return {**kept, **offline, **ours, **real}
 
@@ -160,7 +166,7 @@ class ReferenceServer(LlamaServer):
         state = {
             "STATE_DIR": str(self.state / "state"),
             "EMBEDDING_MODEL_PATH": str(minilm()),
-            "EMBEDDED_LOG": str(self.state / "embedded"),
+            "EMBEDDED_LOG": str(self.notes / "embedded"),
         }
         kept = {name: os.environ[name] for name in ("PATH", "LANG", "TMPDIR") if name in os.environ}
         return {**kept, **state, "HOME": str(self.state / "home"), "PYTHONPATH": f"{ROOT}:{SOURCES}", "OMP_NUM_THREADS": "1"}
@@ -178,9 +184,9 @@ def minilm() -> Path:
 
 
 class Boot(Protocol):
-    """Gives a running server of that version, `reference` for our own."""
+    """Gives a running server of that version, `reference` for our own; one that belongs to a test can have more of its fields."""
 
-    def __call__(self, version: str, *, real_model: bool = False) -> LlamaServer: ...
+    def __call__(self, version: str, **more: Any) -> LlamaServer: ...
 
 
 def _read(file: Path) -> str:
