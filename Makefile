@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 export PYTHONDONTWRITEBYTECODE := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test coverage lint types integration integration-all bench bench-retrieval bench-stores torture docs image format clean
+.PHONY: help demo test coverage lint types integration integration-all bench bench-retrieval bench-stores bench-answers torture docs image format clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 18
@@ -42,6 +42,9 @@ bench-retrieval: $(VENV)/.dev ## does the right page come first?
 
 bench-stores: $(VENV)/.dev ## load, replace, query and disk at 100,000 chunks
 	$(BIN)/python -m benchmarks.stores
+
+bench-answers: $(VENV)/.dev ## latency and load of the answering service (needs wrk)
+	$(BIN)/python -m benchmarks.answers
 
 torture: $(VENV)/.dev ## every fault at every step, and a crash at every effect
 	$(BIN)/python -m benchmarks.torture
