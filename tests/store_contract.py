@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import pytest
 
+from confluence_sync.errors import NotFound, Refused
 from confluence_sync.model import Chunk, Filter, Metadata, digest
-from confluence_sync.stores.base import Backend, Feature, Store
+from confluence_sync.stores.base import COMING, Backend, Feature, Replaceable, Store
 
 
 def chunk(
@@ -183,6 +184,57 @@ class StoreContract:
         again = backend.open(collection)
         assert again.query("journal fills the disk", 5) == []
         assert again.identity().id != before
+
+    def test_a_stamp_tells_every_change(self, backend: Backend, store: Store, collection: str) -> None:
+        """Where we keep the store, each kind of write changes the stamp and nothing else does, so that yesterday's copy is noticed."""
+        if not isinstance(store, Replaceable):
+            assert store.identity().stamp in ("", backend.open(collection).identity().stamp)
+            return
+        stamps = [store.identity().stamp]
+        for change in (lambda: store.write(SAMPLE), lambda: store.retag([DISK]), lambda: store.delete([LOGIN.id])):
+            change()
+            stamps.append(store.identity().stamp)
+            store.query("journal fills the disk", 3)
+            assert [stored.chunk_id for stored in store.ids()]
+            assert backend.open(collection).identity() == store.identity()
+            assert store.identity().stamp == stamps[-1]
+        assert len(set(stamps)) == len(stamps)
+
+    def test_another_collection_takes_its_place(self, backend: Backend, store: Store, collection: str) -> None:
+        """Where we make the vectors: its readers find the new one by the old name, a writer of the old one is stopped, nothing is left."""
+        if not isinstance(store, Replaceable):
+            assert not hasattr(store, "give_way_to")
+            return
+        store.write(SAMPLE)
+        new = backend.open(collection + COMING)
+        new.write([LOGIN, FRENCH])
+        assert collection + COMING not in backend.collections()
+        assert store.query("journal fills the disk", 1)[0].chunk_id == DISK.id
+        store.give_way_to(new, store.identity())
+        again = backend.open(collection)
+        assert self.held(again).keys() == {LOGIN.id, FRENCH.id}
+        assert again.identity() == new.identity()
+        assert again.query("session cookie clock proxy", 1)[0].text == LOGIN.text
+        with pytest.raises(NotFound):
+            store.write([DISK])
+        assert backend.open(collection + COMING).identity().count == 0
+        assert self.held(again).keys() == {LOGIN.id, FRENCH.id}
+        assert collection in backend.collections()
+
+    def test_a_changed_collection_does_not_give_way(self, backend: Backend, store: Store, collection: str) -> None:
+        """What was written after the two were compared would be lost: it is refused, and both are as they were."""
+        if not isinstance(store, Replaceable):
+            assert not hasattr(store, "give_way_to")
+            return
+        store.write([DISK])
+        seen = store.identity()
+        store.write([LOGIN])
+        new = backend.open(collection + COMING)
+        new.write([FRENCH])
+        with pytest.raises(Refused, match="another run wrote"):
+            store.give_way_to(new, seen)
+        assert self.held(backend.open(collection)).keys() == {DISK.id, LOGIN.id}
+        assert self.held(backend.open(collection + COMING)).keys() == {FRENCH.id}
 
     def test_awkward_text_survives(self, store: Store) -> None:
         """Quotes, emoji, right-to-left text, long lines, blank lines and indentation come back as they were."""

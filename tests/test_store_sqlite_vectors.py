@@ -144,10 +144,13 @@ def test_retag_leaves_vectors(backend: SqliteBackend) -> None:
     ],
 )
 def test_another_model_is_refused(backend: SqliteBackend, path: Path, other: WordEmbedder, told: str) -> None:
-    """A collection opened with a model that did not fill it says what differs and the ways out."""
+    """Writing with a model that did not fill the collection says what differs and the ways out; reading by words goes on."""
     backend.open("c").write(SAMPLE)
-    with closing(SqliteBackend(path, other)) as swapped, pytest.raises(SettingsError, match=f"{told}.*--rebuild"):
-        swapped.open("c")
+    with closing(SqliteBackend(path, other)) as swapped:
+        store = swapped.open("c")
+        assert store.query("journal disk", 1)[0].chunk_id == DISK.id
+        with pytest.raises(SettingsError, match=f"{told}.*--rebuild"):
+            store.write([LOGIN])
 
 
 def test_without_its_model_a_collection_is_read_by_words_and_not_written(backend: SqliteBackend, path: Path) -> None:

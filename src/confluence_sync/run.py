@@ -6,10 +6,11 @@ import logging
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Protocol
 
+from confluence_sync.anew import beside
 from confluence_sync.config import Settings
 from confluence_sync.database import open_database
 from confluence_sync.errors import Refused
@@ -22,7 +23,7 @@ from confluence_sync.report import Report
 from confluence_sync.source.base import Source
 from confluence_sync.source.connect import open_source
 from confluence_sync.state import State
-from confluence_sync.stores.base import Backend, Store
+from confluence_sync.stores.base import COMING, Backend, Replaceable, Store
 
 log = logging.getLogger(__name__)
 
@@ -62,7 +63,10 @@ class Means:
 
 @dataclass
 class Run:
-    """What one run works with. `target` names the collection in the state; `dirty` is set before the store changes for the first time."""
+    """What one run works with. `target` names the collection in the state; `dirty` is set before the store changes for the first time.
+
+    `replaces` is the collection that readers see while `store` is filled to take its place, known to the state as `target_replaced`.
+    """
 
     settings: Settings
     wanted: Wanted
@@ -78,6 +82,8 @@ class Run:
     clock: float
     dirty: bool = False
     chunks_before: int = 0
+    replaces: Replaceable | None = None
+    target_replaced: str = ""
 
     def out_of_time(self) -> bool:
         """Whether the minutes that were given are over."""
@@ -105,9 +111,12 @@ def opened(settings: Settings, wanted: Wanted, means: Means) -> Iterator[Run]:
         cut = cut_for(settings.chunk_tokens, settings.chunk_overlap)
         report = means.report or Report()
         report.started, report.store, report.collection, report.source, report.recipe = started, backend.name, name, source.id, cut.recipe
-        job = Run(
-            settings, wanted, means, source, account, state, backend, store, f"{backend.name}:{name}{_shard(settings)}", cut, report, clock
-        )
+        target = f"{backend.name}:{name}{_shard(settings)}"
+        job = Run(settings, wanted, means, source, account, state, backend, store, target, cut, report, clock)
+        pair = beside(backend, name, store, wanted.rebuild)
+        if pair:  # the new one begins empty, so nothing needs to be written over
+            job.replaces, job.store = pair[0], stack.enter_context(closing(pair[1]))
+            job.target, job.target_replaced, job.wanted = target + COMING, target, replace(wanted, rebuild=False)
         stack.callback(job.stop_clock)
         yield job
 

@@ -6,7 +6,7 @@ Invariant: an entry names every chunk that may be in the store before the store 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from confluence_sync.database import Database, Row, Value
@@ -92,11 +92,13 @@ class State:
                 "install that version, or set another STATE_DIR"
             )
 
-    # collections and bindings
-
     def collection(self, target: str) -> Collection | None:
         rows = self.database.rows("select identity, count, stamp, clean from collection where target = ?", [target])
-        return Collection(str(rows[0][0]), _maybe_int(rows[0][1]), str(rows[0][2]), bool(rows[0][3])) if rows else None
+        return (
+            Collection(str(rows[0][0]), None if rows[0][1] is None else int(rows[0][1]), str(rows[0][2]), bool(rows[0][3]))
+            if rows
+            else None
+        )
 
     def note_collection(self, target: str, collection: Collection) -> None:
         self.database.run(
@@ -125,7 +127,18 @@ class State:
             self.database.run("delete from binding where scope = ?", [scope])
             self.database.run("delete from entry where scope = ?", [scope])
 
-    # entries
+    def inherit(self, target: str, coming: str, scopes: Mapping[str, str], collection: Collection) -> None:
+        """Collection `coming` is `target` from here on: what was known of that goes, and each scope (old key -> new key) moves to it."""
+        with self.database.transaction():
+            self.database.run("delete from entry where scope in (select scope from binding where target = ?)", [target])
+            self.database.run("delete from binding where target = ?", [target])
+            for before, now in scopes.items():
+                for table in ("entry", "listing", "step"):
+                    self.database.run(f"delete from {table} where scope = ?", [now])
+                    self.database.run(f"update {table} set scope = ? where scope = ?", [now, before])
+                self.database.run("update binding set scope = ?, target = ? where scope = ?", [now, target, before])
+            self.database.run("delete from collection where target = ?", [coming])
+            self.note_collection(target, collection)
 
     def entry(self, scope: str, page_id: str) -> Entry | None:
         return self.entries(scope, [page_id]).get(page_id)
@@ -181,8 +194,6 @@ class State:
     def unsettled(self, scope: str) -> int:
         return _int(self.database.rows("select count(*) from entry where scope = ? and settled = 0", [scope])[0][0])
 
-    # names of mentioned users
-
     def names(self, source: str) -> dict[str, str]:
         return {str(i): str(name) for i, name in self.database.rows("select user_id, name from username where source = ?", [source])}
 
@@ -192,8 +203,6 @@ class State:
                 "insert into username values (?, ?, ?) on conflict (source, user_id) do update set name = excluded.name",
                 [(source, user_id, name) for user_id, name in names.items()],
             )
-
-    # runs
 
     def note_run(self, started: str, report: str, keep: int = 100) -> None:
         with self.database.transaction():
@@ -236,7 +245,3 @@ def _values(entry: Entry) -> tuple[Value, ...]:
 
 def _int(value: Value) -> int:
     return int(value) if value is not None else 0
-
-
-def _maybe_int(value: Value) -> int | None:
-    return None if value is None else int(value)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 
 from confluence_sync.adopt import foreign_ids, lost_chunks, mark_clean, mark_dirty, reconcile_with_store
@@ -28,6 +28,7 @@ from confluence_sync.model import Scope, Space
 from confluence_sync.patch import patch
 from confluence_sync.plan import Kind, Plan, Wanted
 from confluence_sync.prepare import Workshop, cut_for
+from confluence_sync.renewal import await_pages, forget_another, take_place
 from confluence_sync.report import Held, Report, SpaceReport
 from confluence_sync.rotate import rotate
 from confluence_sync.run import Means, Run, opened
@@ -48,7 +49,7 @@ def run(settings: Settings, wanted: Wanted, means: Means) -> Report:
         for one in chosen:
             with _on_its_own(job, one.space, alone=len(chosen) == 1) as report:
                 sync_space(job, one, report)
-        finish(job)
+        finish(job, chosen)
         return job.report
 
 
@@ -66,12 +67,14 @@ def begin(job: Run) -> list[Chosen]:
     chosen, problems = choose_spaces(job.settings.space_name, job.settings.space_key_filter, list(job.source.spaces()))
     if not chosen:
         raise SettingsError(*problems)
+    forget_another(job)
     refuse_other_meaning(job, chosen)
     job.report.spaces += [SpaceReport("", "", error=problem, error_exit=2) for problem in problems]
     parted = reconcile_with_store(job.state, job.store, job.target, job.source.id, owned_scopes(job, chosen), job.means.adopt)
     if parted:
         log.warning("state and store are compared chunk by chunk, because %s", parted)
         mark_clean(job.state, job.store, job.target)
+    await_pages(job, chosen)
     leave_other_meaning(job, chosen)
     hold_vanished(job, chosen)
     return chosen
@@ -135,7 +138,7 @@ def write_pages(job: Run, space: Space, plan: Plan, report: SpaceReport) -> None
         workshop.close()
 
 
-def finish(job: Run) -> None:
+def finish(job: Run, chosen: Sequence[Chosen]) -> None:
     """Counts, decides the exit code and remembers the run."""
     report = job.report
     replaced = delete_foreign(job) if job.means.adopt else 0
@@ -146,6 +149,7 @@ def finish(job: Run) -> None:
         tell_live(job.settings, report, job.store.identity().address)
     report.requests = {"confluence": job.source.requests, "store": requests_of(job.backend)}
     report.exit = 5 if report.error else exit_code(report)
+    take_place(job, chosen)
     if report.exit or report.pages.deferred:
         report.oldest_unsynced = job.state.oldest_unsynced(job.target)
     job.stop_clock()

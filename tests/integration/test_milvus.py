@@ -14,7 +14,7 @@ from confluence_sync.config import Settings
 from confluence_sync.errors import NotFound, Refused, Rejected, ServerFailed, SettingsError
 from confluence_sync.model import Filter
 from confluence_sync.stores.milvus import MilvusBackend, open_backend
-from confluence_sync.stores.milvus_layout import milvus_name
+from confluence_sync.stores.milvus_names import milvus_name
 from tests.store_contract import DISK, LOGIN, SAMPLE, StoreContract, chunk
 from tests.test_store_sqlite_vectors import MANY, nearest
 from tests.word_embedder import WordEmbedder
@@ -88,10 +88,12 @@ def test_words_are_found_where_the_server_keeps_them(connect: Connect) -> None:
 
 @pytest.mark.parametrize("other", [WordEmbedder(dimension=32), WordEmbedder(weights="w2")])
 def test_another_model_or_dimension_is_refused(connect: Connect, other: WordEmbedder) -> None:
-    """A collection opened with a model that did not fill it says what differs and the ways out."""
+    """Writing with a model that did not fill the collection says what differs and the ways out; reading by words goes on."""
     connect().open("c").write(SAMPLE)
-    with pytest.raises(SettingsError, match="Vectors of two models cannot be compared"):
-        connect(other).open("c")
+    store = connect(other).open("c")
+    assert store.query("journal disk", 1)[0].chunk_id == DISK.id
+    with pytest.raises(SettingsError, match=r"Vectors of two models cannot be compared.*sync --rebuild"):
+        store.write([LOGIN])
 
 
 def test_without_an_embedder_there_is_nothing_to_store(tmp_path: Path) -> None:

@@ -174,10 +174,12 @@ def test_what_is_embedded_is_not_embedded_again(connect: Connect, backend: Pgvec
 
 @pytest.mark.parametrize("other", [WordEmbedder(dimension=32), WordEmbedder(weights="w2")])
 def test_another_model_or_dimension_is_refused(connect: Connect, backend: PgvectorBackend, database: str, other: WordEmbedder) -> None:
-    """A collection opened with a model that did not fill it says what differs and the ways out."""
+    """Writing with a model that did not fill the collection says what differs and the ways out; reading by words goes on."""
     backend.open("c").write(SAMPLE)
-    with pytest.raises(SettingsError, match="Vectors of two models cannot be compared"):
-        connect(database, other).open("c")
+    store = connect(database, other).open("c")
+    assert store.query("journal disk", 1)[0].chunk_id == DISK.id
+    with pytest.raises(SettingsError, match=r"Vectors of two models cannot be compared.*sync --rebuild"):
+        store.write([LOGIN])
 
 
 def test_a_database_without_the_extension_says_what_to_install(connect: Connect, postgres: str) -> None:

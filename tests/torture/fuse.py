@@ -13,7 +13,7 @@ from unittest.mock import patch as replaced
 from confluence_sync import run as run_module
 from confluence_sync.database import SqliteDatabase, Value
 from confluence_sync.model import EVERYTHING, Chunk, Filter, Hit, Stored
-from confluence_sync.stores.base import Backend, Feature, Identity, Store
+from confluence_sync.stores.base import Backend, Feature, Identity, Replaceable, Store
 
 WHEN = ("before", "halfway", "after")
 
@@ -104,6 +104,25 @@ class FusedStore:
 
 
 @dataclass
+class FusedReplaceable(FusedStore):
+    """One that can give way to another collection: all at once, or not."""
+
+    inner: Replaceable
+
+    @property
+    def outdated(self) -> str:
+        return self.inner.outdated
+
+    @property
+    def anew(self) -> str:
+        return self.inner.anew
+
+    def give_way_to(self, new: Store, seen: Identity) -> None:
+        assert isinstance(new, FusedStore)
+        self.fuse.around("store gives way", lambda: self.inner.give_way_to(new.inner, seen))
+
+
+@dataclass
 class FusedBackend:
     """Opens fused stores; a run must not close what the test goes on using."""
 
@@ -119,7 +138,8 @@ class FusedBackend:
         return self.inner.features
 
     def open(self, collection: str) -> FusedStore:
-        return FusedStore(self.inner.open(collection), self.fuse)
+        store = self.inner.open(collection)
+        return FusedReplaceable(store, self.fuse) if isinstance(store, Replaceable) else FusedStore(store, self.fuse)
 
     def collections(self) -> list[str]:
         return self.inner.collections()

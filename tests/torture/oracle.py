@@ -17,10 +17,15 @@ Contents = dict[str, tuple[str, dict[str, MetadataValue]]]
 
 def contents(store: Store) -> Contents:
     """Chunk id -> (text, metadata)."""
-    listed = [(one.chunk_id, one.metadata.as_dict() if one.metadata else {}) for one in store.ids()]
-    assert len(listed) == len(dict(listed)), "a chunk is there twice"
     texts = _texts(store)
-    return {chunk_id: (texts[chunk_id], metadata) for chunk_id, metadata in listed}
+    return {chunk_id: (texts[chunk_id], metadata) for chunk_id, metadata in listed(store).items()}
+
+
+def listed(store: Store) -> dict[str, dict[str, MetadataValue]]:
+    """Chunk id -> metadata, of any store that can list."""
+    found = [(one.chunk_id, one.metadata.as_dict() if one.metadata else {}) for one in store.ids()]
+    assert len(found) == len(dict(found)), "a chunk is there twice"
+    return dict(found)
 
 
 def _texts(store: Store) -> dict[str, str]:
@@ -38,6 +43,11 @@ def fresh(simulator: Simulator, kind: str = "v2", **settings: str) -> Contents:
         report = sync_once(settings_for(simulator, Path(folder), kind, **settings), backend)
         assert report.exit == 0, report.summary()
         return contents(backend.open("confluence"))
+
+
+def without(found: Contents, names: frozenset[str]) -> Contents:
+    """The contents with these names left out of every chunk's metadata."""
+    return {i: (text, {name: value for name, value in about.items() if name not in names}) for i, (text, about) in found.items()}
 
 
 def difference(found: Contents, wanted: Contents) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Protocol, TypeAlias
 
-from confluence_sync.errors import BadAnswer, SettingsError
+from confluence_sync.errors import BadAnswer
 
 if TYPE_CHECKING:
     import numpy as np
@@ -111,14 +111,16 @@ def cosine(a: Sequence[float], b: Sequence[float]) -> float:
     return sum(x * y for x, y in zip(a, b, strict=True)) if len(a) == len(b) else 0.0
 
 
-def agree(recorded: Facts, ours: Facts, collection: str) -> None:
-    """Raises SettingsError when a collection was filled by another model than the one at hand."""
+def disagreement(recorded: Facts, ours: Facts, collection: str) -> str:
+    """What to tell when a collection was filled by another model than the one at hand; "" when it was this one."""
     told = recorded.differences(ours)
-    if told:
-        raise SettingsError(
-            f"collection {collection!r} was filled with {recorded.model}, and the embedder is {ours.model}: {'; '.join(told)}. "
-            "Vectors of two models cannot be compared: set the old model, name a new collection (COLLECTION_ID), or run `sync --rebuild`"
-        )
+    if not told:
+        return ""
+    return (
+        f"collection {collection!r} was filled with {recorded.model}, and the embedder is {ours.model}: {'; '.join(told)}. "
+        "Vectors of two models cannot be compared: set the old model, name a new collection (COLLECTION_ID), or run `sync --rebuild`, "
+        "which fills a new one beside it and then lets that take its place"
+    )
 
 
 def _short(value: object) -> str:

@@ -4,33 +4,52 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from dataclasses import dataclass
 
-from confluence_sync.embed.base import Embedder, Facts, Matrix, agree, embed_windows
+from confluence_sync.embed.base import Embedder, Facts, Matrix, disagreement, embed_windows
 from confluence_sync.errors import RemoteError, SettingsError
 from confluence_sync.model import Chunk
 
 log = logging.getLogger(__name__)
 
 
-def settle(collection: str, recorded: Facts | None, embedder: Embedder | None, empty: bool) -> Facts | None:
-    """The facts that the collection has from now on; None: keyword search only. Raises SettingsError when another model filled it."""
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """How a collection and the model at hand go together.
+
+    `facts` are those of its vectors (None: keyword search only), `embedder` is the one to use (None: no vectors can be made for it),
+    `outdated` says why the model at hand cannot write to it; "" when it can. `anew` says why `sync --rebuild` must not write it over
+    but fill another one; "" when it need not.
+    """
+
+    facts: Facts | None
+    embedder: Embedder | None
+    outdated: str = ""
+    anew: str = ""
+
+
+def settle(collection: str, recorded: Facts | None, embedder: Embedder | None, empty: bool) -> Settled:
+    """What a collection that is opened now is used with. Another model than its own can read it by words, and not write."""
     if embedder is None:
-        return recorded
+        return Settled(recorded, None)
     if recorded is None and not empty:
         log.warning(
             "collection %r was filled without vectors and stays a keyword search; `sync --rebuild` fills it anew with %s",
             collection,
             embedder.facts().model,
         )
-        return None
+        return Settled(None, None, anew=f"collection {collection!r} was filled without vectors")
     if recorded is None:
-        return embedder.facts()
-    agree(recorded, embedder.facts(), collection)
-    return recorded
+        return Settled(embedder.facts(), embedder)
+    outdated = disagreement(recorded, embedder.facts(), collection)
+    return Settled(recorded, None if outdated else embedder, outdated, outdated)
 
 
-def windows_of(embedder: Embedder | None, facts: Facts | None, chunks: Sequence[Chunk]) -> dict[str, Matrix]:
+def windows_of(settled: Settled, chunks: Sequence[Chunk]) -> dict[str, Matrix]:
     """The window vectors of chunks by chunk id; nothing for a collection without vectors. SettingsError when its model is not at hand."""
+    facts, embedder = settled.facts, settled.embedder
+    if settled.outdated:
+        raise SettingsError(settled.outdated)
     if facts is None or not chunks:
         return {}
     if embedder is None:
@@ -42,9 +61,12 @@ def windows_of(embedder: Embedder | None, facts: Facts | None, chunks: Sequence[
     return {chunk.id: matrix for chunk, matrix in zip(chunks, matrices, strict=True)}
 
 
-def vector_of(embedder: Embedder | None, facts: Facts | None, question: str) -> Matrix | None:
+def vector_of(settled: Settled, question: str) -> Matrix | None:
     """The question's vector, or None when there are no vectors to compare it with or the endpoint does not answer now."""
-    if embedder is None or facts is None or not question.strip():
+    if settled.outdated:
+        log.warning("searching by keywords only: %s", settled.outdated)
+    embedder = settled.embedder
+    if embedder is None or not question.strip():
         return None
     try:
         vector: Matrix = embedder.embed([question])[0]
