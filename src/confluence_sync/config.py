@@ -136,6 +136,12 @@ class Settings:
     reconcile_after_runs: int = whole(
         "RECONCILE_AFTER_RUNS", RUN, "A page must be missing in this many runs before it is deleted.", 1, 1, 30
     )
+    eval_file: Path | None = optional_path(
+        "EVAL_FILE", RUN, "Golden questions (as `confluence-sync eval` reads them) that are asked after each run."
+    )
+    eval_least: int = whole(
+        "EVAL_LEAST", RUN, "Per cent of them that must find their page among the first five; fewer is exit code 3.", 90, 0, 100
+    )
     refresh_labels: bool = flag("REFRESH_LABELS", RUN, "Ask for the labels of every page, not only of changed ones.")
     shard_count: int = whole("SHARD_COUNT", RUN, "Split the pages over this many runs side by side.", 1, 1, 1000)
     job_completion_index: int = whole("JOB_COMPLETION_INDEX", RUN, "Which of them this one is; Kubernetes sets it.", 0, 0, 999)

@@ -26,6 +26,9 @@ HELP = {
     "confluence_sync_held_deletions": "Pages whose deletion was held back.",
     "confluence_sync_degraded_pages": "Pages of the last run that could not be converted fully.",
     "confluence_sync_listing_complete": "1 when the listing of the space was proven complete.",
+    "confluence_sync_golden_questions": "Golden questions that were asked after the last run (EVAL_FILE).",
+    "confluence_sync_golden_found_ratio": "Share of them that find their page among the first hits, by how many count.",
+    "confluence_sync_golden_least_ratio": "Share of them that must (EVAL_LEAST).",
     "confluence_sync_oldest_unsynced_change_timestamp_seconds": "When the oldest change not in the store was made; 0: none known.",
 }
 
@@ -84,7 +87,18 @@ def _samples(report: Report) -> Iterator[Sample]:
     yield "confluence_sync_oldest_unsynced_change_timestamp_seconds", {}, seconds_of(report.oldest_unsynced)
     for end, count in report.requests.items():
         yield "confluence_sync_requests", {"to": end}, count
+    yield from _samples_of_quality(report)
     yield from _samples_of_spaces(report)
+
+
+def _samples_of_quality(report: Report) -> Iterator[Sample]:
+    seen = report.quality
+    if seen is None:
+        return
+    yield "confluence_sync_golden_questions", {}, seen.questions
+    for count, share in (("1", seen.hit1), ("5", seen.hit5)):
+        yield "confluence_sync_golden_found_ratio", {"among": count}, round(share, 4)
+    yield "confluence_sync_golden_least_ratio", {}, seen.least
 
 
 def _samples_of_spaces(report: Report) -> Iterator[Sample]:

@@ -54,6 +54,23 @@ class WrittenPage:
     how: str
 
 
+@dataclass
+class Quality:
+    """What the golden questions found after a run: shares of all questions, 0 to 1. `fell` is whether that is less than `least`."""
+
+    questions: int
+    hit1: float
+    hit5: float
+    mrr: float
+    least: float
+    fell: bool
+    missed: list[str] = field(default_factory=list)
+
+    def __str__(self) -> str:
+        found = f"golden questions: {self.hit5:.0%} of {self.questions} find their page"
+        return f"{found}, which must be {self.least:.0%}" if self.fell else found
+
+
 NAMED_AT_MOST = 200  # so that a report of 100,000 pages stays readable, and small in memory
 
 
@@ -95,6 +112,7 @@ class Report:
     warnings: list[str] = field(default_factory=list)
     oldest_unsynced: str = ""
     error: str = ""
+    quality: Quality | None = None
 
     @property
     def pages(self) -> PageCounts:
@@ -126,8 +144,9 @@ class Report:
         written = f"{c.written} chunks written, {c.retagged} retagged, {c.deleted} deleted, {c.kept} kept"
         held = [f"{len(self.held)} held: {self.held[0].why}"] if self.held else []
         trouble = [self.error] if self.error else []
+        quality = [str(self.quality)] if self.quality else []
         took = f"{self.requests['confluence']} requests, {self.seconds:.1f} s, exit {self.exit}"
-        return "; ".join([", ".join([done, *rest]), written, *held, *trouble, took])
+        return "; ".join([", ".join([done, *rest]), written, *held, *quality, *trouble, took])
 
 
 T = TypeVar("T", PageCounts, ChunkCounts)

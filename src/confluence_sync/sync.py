@@ -20,6 +20,7 @@ from confluence_sync.bindings import (
 from confluence_sync.config import Settings
 from confluence_sync.errors import ConfluenceSyncError, Interrupted, Refused, RemoteError, SettingsError
 from confluence_sync.fetch import fetched
+from confluence_sync.golden import ask_golden, check_questions
 from confluence_sync.gone import delete_gone, refused_deletions
 from confluence_sync.listing import count_missing, make_plan, refs_to_fetch, spool
 from confluence_sync.live import LiveStore, tell_live
@@ -63,6 +64,7 @@ def plans(settings: Settings, wanted: Wanted, means: Means) -> Iterator[tuple[Ru
 
 def begin(job: Run) -> list[Chosen]:
     """The spaces of this run, after state and store were made to fit."""
+    check_questions(job)
     job.progress.stage("looking for the spaces")
     chosen, problems = choose_spaces(job.settings.space_name, job.settings.space_key_filter, list(job.source.spaces()))
     if not chosen:
@@ -150,6 +152,7 @@ def finish(job: Run, chosen: Sequence[Chosen]) -> None:
     report.requests = {"confluence": job.source.requests, "store": requests_of(job.backend)}
     report.exit = 5 if report.error else exit_code(report)
     take_place(job, chosen)
+    ask_golden(job)
     if report.exit or report.pages.deferred:
         report.oldest_unsynced = job.state.oldest_unsynced(job.target)
     job.stop_clock()
