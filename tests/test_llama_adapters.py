@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
+from itertools import count
 from pathlib import Path
 from types import ModuleType
 
 import pytest
 
 from confluence_sync.config import Settings
-from confluence_sync.errors import BadAnswer, RemoteError, SettingsError
+from confluence_sync.errors import BadAnswer, RemoteError, ServerFailed, SettingsError
 from confluence_sync.http import Patience
+from confluence_sync.model import Chunk
 from confluence_sync.stores import dash, rag_tool, remote
 from tests.store_contract import SAMPLE, chunk
 from tests.vector_api_stub import Json, StubApi, stub_api
@@ -103,20 +105,43 @@ def test_where_the_server_embeds_a_batch_holds_at_most_fifty(api: OldLlama, tmp_
     api.routes.remove("/v1/openai/v1/embeddings")
     with closing(dash.open_backend(Settings(llama_base_url=api.url, state_dir=tmp_path, batch_size=500))) as backend:
         backend.open("c").write([chunk(str(i), f"text {i}") for i in range(120)])
-    assert api.inserts == 3
+    assert api.batches == [8, 16, 32, 50, 14]
     assert "embedding" not in api.inserted[0]
 
 
-def test_a_slow_server_gets_smaller_batches(api: OldLlama, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """After an insert that took long the next ones hold half as many, in this and in later calls, and nothing is sent twice."""
-    with closing(dash.open_backend(Settings(llama_base_url=api.url, state_dir=tmp_path, batch_size=40))) as backend:
+def test_inserts_hold_what_the_server_takes_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Few chunks go at first, more as long as the server is quick, fewer as soon as an insert takes too long; nothing goes twice."""
+    now, each, sent = [0.0], [0.01], []
+    monkeypatch.setattr(remote, "monotonic", lambda: now[0])
+
+    def send(chunks: Sequence[Chunk]) -> None:
+        now[0] += each[0] * len(chunks)
+        sent.append([one.id for one in chunks])
+
+    pace, many = remote.Pace(100), [chunk(str(i), f"text {i}") for i in range(600)]
+    remote.write_in_batches(many[:250], pace, send)
+    assert [len(ids) for ids in sent] == [8, 16, 32, 64, 100, 30]
+    each[0] = 0.6  # an insert of a hundred takes a minute now
+    remote.write_in_batches(many[250:400], pace, send)
+    assert [len(ids) for ids in sent[6:]] == [100, 16, 16, 16, 2]
+    each[0] = 0.01
+    remote.write_in_batches(many[400:], pace, send)
+    assert [len(ids) for ids in sent[11:]] == [16, 32, 64, 88]
+    assert [chunk_id for ids in sent for chunk_id in ids] == [one.id for one in many]
+
+
+def test_a_failed_insert_that_took_long_makes_the_next_one_smaller(api: OldLlama, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A server that gives up after a while gets fewer chunks the next time the same run writes."""
+    clock = count(0, 20)
+    monkeypatch.setattr(remote, "monotonic", lambda: float(next(clock)))
+    with closing(dash.open_backend(Settings(llama_base_url=api.url, state_dir=tmp_path))) as backend:
         store = backend.open("c")
-        monkeypatch.setattr(remote, "SLOW_SECONDS", 0.0)  # whatever it takes
-        store.write([chunk(str(i), f"text {i}") for i in range(70)])
-        monkeypatch.setattr(remote, "SLOW_SECONDS", 1e9)
-        store.write([chunk(str(i), f"text {i}") for i in range(70, 80)])
-    assert api.batches == [40, 20, 10, 5, 5]
-    assert [one["chunk_id"] for one in api.inserted] == [chunk(str(i), f"text {i}").id for i in range(80)]
+        api.lose = True
+        with pytest.raises(ServerFailed):
+            store.write([chunk(str(i), f"text {i}") for i in range(15)])
+        api.lose = False
+        store.write([chunk(str(i), f"text {i}") for i in range(15, 20)])
+    assert api.batches == [8, 4, 1]
 
 
 def test_an_opened_collection_is_found_again(api: OldLlama, tmp_path: Path) -> None:

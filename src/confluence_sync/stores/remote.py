@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 import logging
 import re
-import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from time import monotonic
 
 from confluence_sync.config import Settings
 from confluence_sync.errors import ConfluenceSyncError, Rejected, SettingsError
@@ -21,7 +21,8 @@ log = logging.getLogger(__name__)
 
 Routes = frozenset[tuple[str, str]]
 REFUSED_AT_MOST = 10  # with more than these the server refuses everything, and asking chunk by chunk would take all night
-SLOW_SECONDS = 25.0  # an insert that takes longer is near what proxies wait for (30 to 60 s)
+FIRST = 8  # chunks in the first insert, before anything is known of the server
+WANTED_SECONDS = 10.0  # for one insert: proxies and clients give up after 30 to 60 s, and a server may become slower
 PATIENCE = Patience(tries=4, first_wait=0.5, longest_wait=30.0, timeout=120.0)
 
 
@@ -76,21 +77,30 @@ def quickly(link: Link) -> Link:
 
 @dataclass
 class Pace:
-    """How many chunks one insert may hold: half as many after one that took longer than SLOW_SECONDS, answered or not."""
+    """How many chunks one insert may hold: a few at first, then as many as the server takes in WANTED_SECONDS, `most` at the most."""
 
     most: int
+    size: int = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.size = min(FIRST, self.most)
 
     @contextmanager
-    def kept(self) -> Iterator[None]:
-        """Times what is done inside."""
-        started = time.monotonic()
+    def kept(self, count: int) -> Iterator[None]:
+        """Times an insert of `count` chunks; one that fails counts, too, as a server that is too slow fails."""
+        started = monotonic()
         try:
             yield
         finally:
-            seconds = time.monotonic() - started
-            if seconds > SLOW_SECONDS and self.most > 1:
-                self.most //= 2
-                log.warning("an insert took %.0f s; from now on %d chunks go at a time", seconds, self.most)
+            self._learn(count, monotonic() - started)
+
+    def _learn(self, count: int, seconds: float) -> None:
+        fitting = max(1, int(count * WANTED_SECONDS / max(seconds, 0.001)))
+        if seconds > WANTED_SECONDS and fitting < self.size:
+            log.warning("an insert of %d chunks took %.0f s; from now on %d go at a time", count, seconds, fitting)
+            self.size = fitting
+        elif count >= self.size:
+            self.size = min(self.most, 2 * self.size, max(self.size, fitting))
 
 
 def batches(chunks: Sequence[Chunk], pace: Pace, size: int = 8 * MEGABYTE) -> Iterator[list[Chunk]]:
@@ -99,7 +109,7 @@ def batches(chunks: Sequence[Chunk], pace: Pace, size: int = 8 * MEGABYTE) -> It
     weight = 0
     for chunk in chunks:
         heavy = 1000 + len(json.dumps(chunk.text)) + len(json.dumps(chunk.metadata.as_dict()))
-        if batch and (len(batch) >= pace.most or weight + heavy > size * 0.9):
+        if batch and (len(batch) >= pace.size or weight + heavy > size * 0.9):
             yield batch
             batch, weight = [], 0
         batch.append(chunk)
@@ -116,7 +126,7 @@ def write_in_batches(chunks: Sequence[Chunk], pace: Pace, send: Callable[[Sequen
     reasons: dict[str, str] = {}
 
     def timed(batch: Sequence[Chunk]) -> None:
-        with pace.kept():
+        with pace.kept(len(batch)):
             send(batch)
 
     for batch in batches(chunks, pace):
