@@ -33,7 +33,8 @@ def program(place: Path, ends_with: int = 0) -> Path:
 def test_a_python_beside_the_running_one_is_found(bare: Path) -> None:
     """With an empty home, pyenv's others lie beside the one that runs."""
     program(bare / "3.12.0" / "bin" / "python3.12", ends_with=1)
-    assert python_from((3, 12)) == str(program(bare / "3.12.9" / "bin" / "python3.12"))
+    fitting = program(bare / "3.12.9" / "bin" / "python3.12")
+    assert python_from((3, 12)) == str(fitting)
 
 
 def test_the_one_that_is_named_comes_first(bare: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
