@@ -17,7 +17,7 @@ import pytest
 import confluence_sync.prepare as prepare_module
 from confluence_sync.errors import ConfluenceSyncError
 from confluence_sync.model import Page, PageRef
-from confluence_sync.prepare import GROUP_BYTES, LOSSES, Cut, Prepared, Workshop, _quota, cut_for, prepare, processors
+from confluence_sync.prepare import AHEAD, GROUP_BYTES, LOSSES, Cut, Prepared, Workshop, _quota, cut_for, prepare, processors
 from confluence_sync.source.base import Failure
 
 CUT = cut_for(1000, 180)
@@ -102,6 +102,23 @@ def test_processes_give_the_same_as_a_thread(workshop: Callable[..., Workshop]) 
     assert hasattr(apart._executor, "_processes")
 
 
+def test_workers_find_everything_made() -> None:
+    """What the server of workers imports is all that converting and cutting need: no worker imports or makes it again."""
+    script = """if True:
+        import sys
+        import confluence_sync.worker
+        from confluence_sync.tokens import counter
+        assert counter.cache_info().misses == 1
+        before = set(sys.modules)
+        from confluence_sync.model import Page, PageRef
+        from confluence_sync.prepare import cut_for, prepare
+        body = "<h1>A</h1><table><tr><td>b</td></tr></table>"
+        assert prepare([Page(PageRef("1", 1, "P"), "s", "K", "S", "site", "url", body)], cut_for(1000, 180), {})[0].chunks
+        assert not set(sys.modules) - before, set(sys.modules) - before
+    """
+    subprocess.run([sys.executable, "-c", script], check=True, timeout=60)
+
+
 @pytest.mark.parametrize(("expected", "cpus", "inline"), [(60, 4, True), (61, 4, False), (1000, 1, True)])
 def test_few_pages_or_one_cpu_start_no_processes(expected: int, cpus: int, inline: bool) -> None:
     """Processes are for work that is worth their start."""
@@ -120,7 +137,7 @@ def test_a_slow_reader_holds_the_work_back(workshop: Callable[..., Workshop]) ->
     one = workshop(cpus=2)
     groups = one.run(batches(), {})
     next(groups)
-    assert len(taken) <= 2 * 2 + 1
+    assert len(taken) <= 2 * AHEAD + 1
     assert sum(1 for _ in groups) == 49
 
 

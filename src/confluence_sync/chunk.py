@@ -60,8 +60,8 @@ def recipe(limits: Limits, *around: str) -> str:
 def chunks(page: Page, markdown: str, limits: Limits = DEFAULT) -> list[Chunk]:
     """The chunks of a page in reading order; none for a page without text. Each begins with its context line."""
     drafts = list(_drafts(page, markdown, limits))
-    made_by = recipe(limits, page.space_key, page.space_name, page.site)
-    return [_chunk(page, draft, position, len(drafts), made_by) for position, draft in enumerate(drafts)]
+    made_by, fingerprint = recipe(limits, page.space_key, page.space_name, page.site), page.ref.fingerprint
+    return [_chunk(page, draft, (position, len(drafts)), made_by, fingerprint) for position, draft in enumerate(drafts)]
 
 
 def _drafts(page: Page, markdown: str, limits: Limits) -> Iterator[_Draft]:
@@ -94,7 +94,8 @@ def _draft(parts: list[Unit], line: str, section: Section, span: tuple[int, int,
     return _Draft(text, section, line_tokens + rendered_tokens(parts, first, end, count))
 
 
-def _chunk(page: Page, draft: _Draft, position: int, number: int, made_by: str) -> Chunk:
+def _chunk(page: Page, draft: _Draft, place: tuple[int, int], made_by: str, fingerprint: str) -> Chunk:
+    """`place` is the chunk's position on the page and the number of the page's chunks."""
     content_hash = digest(draft.text)
     section = draft.section
     metadata = Metadata(
@@ -107,12 +108,12 @@ def _chunk(page: Page, draft: _Draft, position: int, number: int, made_by: str) 
         labels=page.labels,
         version=page.ref.version,
         last_modified=page.updated_at,
-        chunk_index=position,
-        chunk_count=number,
+        chunk_index=place[0],
+        chunk_count=place[1],
         content_hash=content_hash,
         tokens=draft.tokens,
         recipe=made_by,
-        fingerprint=page.ref.fingerprint,
+        fingerprint=fingerprint,
     )
     # Occurrence is always 0: texts that would be equal carry an ordinal, because some stores know chunks by their text alone.
     return Chunk(digest(page.source, page.space_key, page.ref.id, content_hash, "0"), draft.text, metadata)

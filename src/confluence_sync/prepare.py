@@ -21,6 +21,7 @@ log = logging.getLogger(__name__)
 PAGE_SECONDS = 60.0  # a page that takes longer fails; a megabyte takes well under two
 GROUP_BYTES = 400_000  # enough work for a worker to be worth the way there and back
 LOSSES = 5  # workers that may die in a row before something other than a page is to blame
+AHEAD = 4  # groups for each worker that may wait: while the reader writes a bundle it asks for nothing, and workers must not run dry
 INLINE_PAGES = 60  # starting two workers costs as much CPU as this many pages
 
 
@@ -103,6 +104,8 @@ class Workshop:
         self._inline = self.workers == 1 or expected_pages <= INLINE_PAGES
         self._executor: Executor | None = None
         self._lost_in_a_row = 0
+        if not self._inline:
+            _start_server()
 
     def run(self, batches: Iterable[list[Page | Failure]], users: Mapping[str, str]) -> Iterator[list[Prepared | Failure]]:
         """Groups of prepared pages in the order of the pages; at most a few groups wait, so a slow reader holds everything back."""
@@ -113,7 +116,7 @@ class Workshop:
                 yield failed
             for group in _groups([page for page in batch if isinstance(page, Page)]):
                 waiting.append(self._submit(group, users))
-                if len(waiting) > self.workers * 2:
+                if len(waiting) > self.workers * AHEAD:
                     yield self._collect(waiting.popleft(), users)
         while waiting:
             yield self._collect(waiting.popleft(), users)
@@ -198,10 +201,16 @@ def _thread() -> Executor:
     return ThreadPoolExecutor(1, "convert")
 
 
+def _start_server() -> None:
+    """Starts what workers are forked from, and does not wait: it imports while the first bodies are on their way."""
+    from multiprocessing import forkserver
+
+    multiprocessing.set_forkserver_preload(["confluence_sync.worker"])
+    forkserver.ensure_running()
+
+
 def _processes(workers: int) -> ProcessPoolExecutor:
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["confluence_sync.worker"])
-    return ProcessPoolExecutor(workers, mp_context=context, initializer=_ignore_signals)
+    return ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("forkserver"), initializer=_ignore_signals)
 
 
 def _ignore_signals() -> None:

@@ -20,7 +20,7 @@ def context(page: Page, path: tuple[str, ...], ordinal: int, room: int, count: C
 
 def shortened(line: str, room: int, count: Count) -> str:
     """The line, or as much of it as fits with an ellipsis: a title of 255 characters can be 500 tokens."""
-    if count(line + "\n\n") <= room:
+    if len(line.encode()) + 2 <= room or count(line + "\n\n") <= room:  # no text has more tokens than bytes
         return line
     low, high = 0, len(line)
     while low < high:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from confluence_sync.chunking.blocks import blocks
@@ -61,19 +61,15 @@ class _Cutter:
         self.nesting = nesting
         self.quotes = quotes
 
-    def block(self, text: str) -> Iterator[Unit]:
+    def block(self, text: str) -> Iterable[Unit]:
         if len(text) > _SURELY * self.whole and text[0] != "#":
-            yield from self._large(text)
-            return
+            return self._large(text)
         tokens = self.count(text + "\n\n")
         heading = _HEADING.match(text) if text[0] == "#" else None
         if heading and "\n" not in text and tokens <= self.limit:
             level = len(heading.group(1))
-            yield Unit(text, tokens, _STRENGTH[level], level)
-        elif tokens <= self.whole:
-            yield Unit(text, tokens)
-        else:
-            yield from self._large(text)
+            return (Unit(text, tokens, _STRENGTH[level], level),)
+        return (Unit(text, tokens),) if tokens <= self.whole else self._large(text)
 
     def _large(self, text: str) -> Iterator[Unit]:
         fence = _FENCE_OPEN.match(text)

@@ -8,11 +8,14 @@ from confluence_sync.convert.inline import plain
 from confluence_sync.convert.reading import AC
 from confluence_sync.convert.walk import Walk
 
+_PARAMETER = f"{AC}parameter"
+_NAME = f"{AC}name"
+
 
 def parameter(element: etree._Element, *names: str) -> str:
     """The first of these parameters that has text."""
-    for child in element.iterchildren(f"{AC}parameter"):
-        if (child.get(f"{AC}name") or "") in names and (child.text or "").strip():
+    for child in element:
+        if child.tag == _PARAMETER and (child.get(_NAME) or "") in names and (child.text or "").strip():
             return (child.text or "").strip()
     return ""
 

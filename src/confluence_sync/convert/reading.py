@@ -27,12 +27,11 @@ _MARKUP = {"<": "&lt;", ">": "&gt;", "&": "&amp;"}
 
 def tree(body: str) -> tuple[etree._Element, bool]:
     """The body under one root element, and whether it had to be repaired. Entities are never expanded from a document type."""
-    if _ILLEGAL.search(body) is not None:
-        body = _ILLEGAL.sub("", body)
     try:
         return _parsed(_entities(body)), False
-    except etree.XMLSyntaxError:
-        return _mended(body), True
+    except (etree.XMLSyntaxError, UnicodeEncodeError):
+        legal = _ILLEGAL.sub("", body)  # looked for only now: hardly a page has any, and looking costs half as much as parsing
+        return tree(legal) if legal != body else (_mended(body), True)
 
 
 def _mended(body: str) -> etree._Element:
