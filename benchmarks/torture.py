@@ -1,4 +1,7 @@
-"""Prints the crash matrix and the fault matrix: python -m benchmarks.torture [--full] [--cells N] [--seed N]."""
+"""Prints the crash matrix and the fault matrix: python -m benchmarks.torture [--full] [--cells N] [--seed N].
+
+With `--stores pgvector dash vector-stores` real servers are started, and the fault matrix is pairwise, as a cell there takes seconds.
+"""
 
 from __future__ import annotations
 
@@ -9,11 +12,13 @@ import time
 from collections import Counter
 from collections.abc import Iterable
 from datetime import date
+from itertools import chain
 from pathlib import Path
 
 from tests.torture import faults
 from tests.torture.crash import SCENARIOS, Cut, crash_matrix
 from tests.torture.crash import STORES as CRASH_STORES
+from tests.torture.grounds import GROUNDS, QUICK, REAL
 from tests.torture.world import KINDS
 
 SAMPLE = 40  # cells of each kind and store
@@ -41,7 +46,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--seed", type=int, help="which cells (the date)")
     parser.add_argument("--only", nargs="+", default=["crash", "fault"], choices=["crash", "fault"])
     parser.add_argument("--kinds", nargs="+", default=list(KINDS), choices=KINDS)
-    parser.add_argument("--stores", nargs="+", default=list(faults.STORES), choices=faults.STORES)
+    parser.add_argument("--stores", nargs="+", default=list(QUICK), choices=list(GROUNDS))
     return parser.parse_args()
 
 
@@ -68,7 +73,9 @@ def _print_cuts(store: str, scenario: str, cuts: list[Cut]) -> int:
 def mishaps(folder: Path, seed: int, cells: int, options: argparse.Namespace) -> int:
     """Prints, for each fault and each kind and store, how many cells went well of how many."""
     started = time.process_time()
-    outcomes = list(_told(faults.matrix(folder, seed, cells, options.kinds, options.stores)))
+    product = faults.matrix(folder, seed, cells, options.kinds, [store for store in options.stores if store in QUICK])
+    pairs = faults.pairwise(folder, seed, options.kinds, [store for store in options.stores if store in REAL])
+    outcomes = list(_told(chain(product, pairs)))
     columns = [(kind, store) for kind in options.kinds for store in options.stores]
     print(f"{'fault':<28}" + "".join(f"{f'{kind} {store}':>16}" for kind, store in columns))
     names = sorted({(o.cell.side, o.cell.fault) for o in outcomes})
@@ -84,7 +91,7 @@ def _told(outcomes: Iterable[faults.Outcome]) -> Iterable[faults.Outcome]:
     for number, outcome in enumerate(outcomes, 1):
         if outcome.trouble:
             print(f"    {outcome.cell}: {outcome.trouble}", flush=True)
-        if number % 500 == 0:
+        if number % (50 if outcome.cell.store in REAL else 500) == 0:
             print(f"    {number} cells ...", flush=True)
         yield outcome
 

@@ -100,6 +100,12 @@ class StoreContract:
         hits = store.query("the disk the cookie", 10, Filter(labels=("auth", "nothing")))
         assert [hit.chunk_id for hit in hits] == [LOGIN.id]
 
+    def test_a_backend_may_be_closed_twice(self, backend: Backend, store: Store) -> None:
+        """A run closes what it was given, and so does whoever gave it."""
+        store.write(SAMPLE)
+        backend.close()
+        backend.close()
+
     def test_writing_nothing_is_nothing(self, store: Store) -> None:
         """Empty calls are allowed and change nothing."""
         store.write([])

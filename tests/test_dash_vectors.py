@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 
 from confluence_sync.config import Settings
-from confluence_sync.errors import BadAnswer
+from confluence_sync.errors import BadAnswer, RemoteError
 from confluence_sync.stores.dash_vectors import Embeddings, VectorCache
 from confluence_sync.stores.remote import link_to
+from confluence_sync.stores.vector_stores_ledger import Ledger
 from tests.vector_api_stub import Json, StubApi, stub_api
 
 
@@ -70,6 +71,19 @@ def test_a_lost_cache_costs_one_more_embedding(api: Embedder, tmp_path: Path) ->
     before = asked(api, tmp_path, "one")
     (tmp_path / "vectors.db").unlink()
     assert asked(api, tmp_path, "one") == before
+
+
+@pytest.mark.parametrize("kept", [VectorCache, Ledger])
+def test_what_is_kept_beside_the_state_is_named_when_it_cannot_be_used(tmp_path: Path, kept: type[VectorCache | Ledger]) -> None:
+    """A damaged file is exit 5 with its name, no bug; closed twice, as Backend.close() may be, is closed."""
+    file = tmp_path / "kept.db"
+    file.write_bytes(b"no database " * 100)
+    with pytest.raises(RemoteError, match=r"kept\.db cannot be used .*move it away"):
+        kept(file)
+    file.unlink()
+    opened = kept(file)
+    opened.close()
+    opened.close()
 
 
 def test_missing_vectors_are_told(api: Embedder, tmp_path: Path) -> None:

@@ -7,13 +7,15 @@ from pathlib import Path
 
 import pytest
 
-from tests.torture.faults import KINDS, LARGE, SLOW, STORES, Cell, Outcome, prepared
+from tests.torture.faults import Cell, Outcome, prepared
 from tests.torture.faults import matrix as fault_matrix
+from tests.torture.grounds import LARGE, QUICK, SLOW
+from tests.torture.world import KINDS
 
 SEED = date.today().toordinal()
 
 
-@pytest.mark.parametrize("store", STORES)
+@pytest.mark.parametrize("store", QUICK)
 @pytest.mark.parametrize("kind", KINDS)
 def test_whatever_goes_wrong_the_next_run_makes_it_right(tmp_path: Path, kind: str, store: str, record_property: object) -> None:
     """Nothing is lost, wrongly deleted or doubled by a fault at any request, once or lasting; the seed of the sample is the date."""

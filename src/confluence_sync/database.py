@@ -104,12 +104,30 @@ class SqliteDatabase:
         while self._locks:
             os.close(self._locks.pop())
 
-    @contextmanager
-    def _mapped(self) -> Iterator[None]:
+    def _mapped(self) -> AbstractContextManager[None]:
+        return said_of(self._file)
+
+
+@contextmanager
+def said_of(file: Path) -> Iterator[None]:
+    """Turns what SQLite raises inside into a RemoteError that names `file` and the way out."""
+    try:
+        yield
+    except sqlite3.Error as error:
+        raise RemoteError(_unusable(file, error)) from error
+
+
+def open_file(file: Path, schema: str) -> sqlite3.Connection:
+    """A small file of its own beside the state, with these tables; any thread may use it. Raises RemoteError naming the file."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with said_of(file):
+        connection = sqlite3.connect(file, check_same_thread=False, isolation_level=None, timeout=30)
         try:
-            yield
-        except sqlite3.Error as error:
-            raise RemoteError(_unusable(self._file, error)) from error
+            connection.executescript(schema)
+        except sqlite3.Error:
+            connection.close()
+            raise
+    return connection
 
 
 class PostgresDatabase:

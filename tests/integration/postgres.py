@@ -28,13 +28,13 @@ def database(postgres: str) -> str:
     return new_database(postgres)
 
 
-def new_database(postgres: str) -> str:
-    """Makes a database and gives its address."""
+def new_database(postgres: str, template: str = "template1") -> str:
+    """Makes a database, as a copy of `template`, and gives its address."""
     import psycopg
 
     name = "t" + uuid.uuid4().hex[:12]
     with psycopg.connect(postgres, autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE {name}".encode())
+        connection.execute(f"CREATE DATABASE {name} TEMPLATE {template}".encode())
     return postgres.replace("/postgres?", f"/{name}?")
 
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import sqlite3
 import time
 from array import array
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from confluence_sync.database import open_file, said_of
 from confluence_sync.errors import BadAnswer
 from confluence_sync.http import Link
 from confluence_sync.jsonvalue import as_list, as_object, objects
@@ -25,30 +25,39 @@ class VectorCache:
     """One SQLite file, which may be lost: then every text is embedded once more. Vectors are kept as 32-bit floats."""
 
     def __init__(self, path: Path) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        self._path, self._closed = path, False
         self._today = int(time.time() // 86400)
-        self._db = sqlite3.connect(path, check_same_thread=False, isolation_level=None, timeout=30)
-        self._db.execute(SCHEMA)
+        self._db = open_file(path, SCHEMA)
 
     def get(self, model: str, text: str) -> Vector | None:
-        row = self._db.execute("select vector, used from vector where model = ? and content = ?", (model, digest(text))).fetchone()
-        if row is None:
+        rows = self._run("select vector, used from vector where model = ? and content = ?", model, digest(text))
+        if not rows:
             return None
-        if row[1] != self._today:
-            self._db.execute("update vector set used = ? where model = ? and content = ?", (self._today, model, digest(text)))
-        return list(array("f", row[0]))
+        vector, used = rows[0]
+        if used != self._today:
+            self._run("update vector set used = ? where model = ? and content = ?", self._today, model, digest(text))
+        assert isinstance(vector, bytes)
+        return list(array("f", vector))
 
     def put(self, model: str, text: str, vector: Vector) -> None:
-        values = (model, digest(text), self._today, array("f", vector).tobytes())
-        self._db.execute("insert or replace into vector values (?, ?, ?, ?)", values)
+        self._run("insert or replace into vector values (?, ?, ?, ?)", model, digest(text), self._today, array("f", vector).tobytes())
 
     def forget(self, model: str) -> None:
-        self._db.execute("delete from vector where model = ?", (model,))
+        self._run("delete from vector where model = ?", model)
 
     def close(self) -> None:
-        """Drops what no run asked for in KEPT_DAYS."""
-        self._db.execute("delete from vector where used < ?", (self._today - KEPT_DAYS,))
-        self._db.close()
+        """Drops what no run asked for in KEPT_DAYS. Idempotent."""
+        if self._closed:
+            return
+        self._closed = True
+        try:
+            self._run("delete from vector where used < ?", self._today - KEPT_DAYS)
+        finally:
+            self._db.close()
+
+    def _run(self, statement: str, *values: str | int | bytes) -> list[tuple[object, ...]]:
+        with said_of(self._path):
+            return self._db.execute(statement, values).fetchall()
 
 
 class Embeddings:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import sqlite3
 import threading
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+
+from confluence_sync.database import open_file, said_of
 
 SCHEMA = """
 create table if not exists file (store text, chunk_id text, file_id text, content text, attached integer, primary key (store, chunk_id));
@@ -32,10 +33,8 @@ class Ledger:
     """One SQLite file for all stores, which may be lost: then the store's own list is read once. Thread-safe."""
 
     def __init__(self, path: Path) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        self._lock = threading.Lock()
-        self._db = sqlite3.connect(path, check_same_thread=False, isolation_level=None, timeout=30)
-        self._db.executescript(SCHEMA)
+        self._path, self._lock = path, threading.Lock()
+        self._db = open_file(path, SCHEMA)
 
     def held(self, store: str, chunk_ids: Iterable[str]) -> dict[str, Held]:
         """What is known of these chunks; unknown ones are missing."""
@@ -77,5 +76,5 @@ class Ledger:
         self._db.close()
 
     def _run(self, statement: str, *values: str | int) -> list[tuple[object, ...]]:
-        with self._lock:
+        with self._lock, said_of(self._path):
             return self._db.execute(statement, values).fetchall()
