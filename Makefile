@@ -40,6 +40,12 @@ bench: $(VENV)/.dev ## conversion, chunking and the whole run, as ratios (writes
 bench-retrieval: $(VENV)/.dev ## does the right page come first?
 	$(BIN)/python -m benchmarks.retrieval
 
+bench-peers: $(VENV)/.dev ## a first sync beside LangChain and LlamaIndex, which it installs (writes docs/benchmarks.md)
+	$(BIN)/python -m benchmarks.peers
+
+bench-nights: $(VENV)/.dev ## 100,000 pages, a day of changes a night, thirty nights (an hour; writes docs/benchmarks.md)
+	$(BIN)/python -m benchmarks.nights --write
+
 bench-stores: $(VENV)/.dev ## load, replace, query and disk at 100,000 chunks
 	$(BIN)/python -m benchmarks.stores
 

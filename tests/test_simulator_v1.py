@@ -142,6 +142,8 @@ def test_expand_decides_what_a_content_holds(client: Client) -> None:
     assert (full["version"]["number"], full["space"]["key"], full["history"]["latest"]) == (3, "OPS", True)
     assert [above["id"] for above in full["ancestors"]] == ["1", "3"]
     assert full["metadata"]["labels"]["results"][0]["name"] == "even"
+    deeper = client.v1("/content/search", cql="id=6", expand="body.export_view.value")["results"][0]
+    assert deeper["body"]["export_view"]["value"] == "<p>Page 6</p>"
     bare = client.v1("/content/search", cql="id=6")["results"][0]
     assert "body" not in bare
     assert bare["_expandable"]["body"] == ""
@@ -183,6 +185,14 @@ def test_the_gateway_can_keep_the_old_routes() -> None:
     """With v1_on_gateway the removed routes answer there too."""
     with Simulator(family(), Options(v1_on_gateway=True)) as simulator, Client(simulator) as client:
         assert client.v1("/space")["results"][0]["key"] == "OPS"
+
+
+def test_a_page_that_is_seen_has_no_restrictions(simulator: Simulator, client: Client) -> None:
+    """The loaders that ask page by page for restrictions get an answer for a page they see, and 404 for one they do not."""
+    answer = client.v1("/content/3/restriction/byOperation")
+    assert [answer[kind]["restrictions"][who]["results"] for kind in ("read", "update") for who in ("user", "group")] == [[]] * 4
+    simulator.restrict("3")
+    assert client.raw("/rest/api/content/3/restriction/byOperation").status_code == 404
 
 
 def test_data_center_pages_by_start(client: Client) -> None:

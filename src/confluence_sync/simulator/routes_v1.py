@@ -15,6 +15,7 @@ from confluence_sync.simulator.cql_spaces import only_spaces, select_spaces
 from confluence_sync.simulator.cql_words import BadQuery, read
 from confluence_sync.simulator.messages import Answer, Refusal, bad_request_v1, not_found_v1, ok, v1_problem
 from confluence_sync.simulator.routes_v1_about import current_user, server_information, system_info
+from confluence_sync.simulator.routes_v1_restrictions import restrictions
 from confluence_sync.simulator.shapes_v2 import label
 from confluence_sync.simulator.wiki import named
 
@@ -22,7 +23,7 @@ RENDERED = {"body.export_view", "body.styled_view"}
 
 
 def expand_of(call: Call) -> frozenset[str]:
-    return frozenset(call.many("expand"))
+    return frozenset(name.removesuffix(".value") for name in call.many("expand"))
 
 
 def most(expand: frozenset[str]) -> int:
@@ -235,6 +236,7 @@ ON_BOTH = (
     Route("GET", "/content/search", content_search, SEARCH),
     Route("GET", "/search", search, SEARCH),
     Route("GET", "/content/{id}/descendant/page", descendant_pages, ALL),
+    Route("GET", "/content/{id}/restriction/byOperation", restrictions, ALL),
 )
 REMOVED_ON_CLOUD = (
     Route("GET", "/space", spaces, SPACES),
