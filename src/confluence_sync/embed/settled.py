@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from confluence_sync.embed.base import Embedder, Facts, Matrix, disagreement, embed_windows
-from confluence_sync.errors import RemoteError, SettingsError
+from confluence_sync.errors import BadAnswer, RemoteError, SettingsError
 from confluence_sync.model import Chunk
 
 log = logging.getLogger(__name__)
@@ -58,6 +58,8 @@ def windows_of(settled: Settled, chunks: Sequence[Chunk]) -> dict[str, Matrix]:
             "set EMBEDDING_MODEL_PATH or EMBEDDING_URL as before, or name a new collection (COLLECTION_ID)"
         )
     matrices = embed_windows(embedder, [chunk.text for chunk in chunks])
+    for matrix in matrices:
+        _check(matrix.shape[1], facts)
     return {chunk.id: matrix for chunk, matrix in zip(chunks, matrices, strict=True)}
 
 
@@ -70,7 +72,17 @@ def vector_of(settled: Settled, question: str) -> Matrix | None:
         return None
     try:
         vector: Matrix = embedder.embed([question])[0]
+        _check(len(vector), settled.facts)
     except RemoteError as error:
         log.warning("searching by keywords only: %s", error)
         return None
     return vector
+
+
+def _check(numbers: int, facts: Facts | None) -> None:
+    """An endpoint may change its model between two requests of one run."""
+    if facts and numbers != facts.dimension:
+        raise BadAnswer(
+            f"{facts.model} gave a vector of {numbers} numbers, and those of this collection have {facts.dimension}; "
+            "nothing of this batch was stored. Is another model behind that name now?"
+        )

@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
 
+from confluence_sync.errors import NotFound
 from confluence_sync.model import Filter, Hit
 from confluence_sync.service.problems import Problem
 from confluence_sync.stores.base import Backend, Feature, Store
@@ -31,7 +32,11 @@ class Retrieval:
         return await asyncio.get_running_loop().run_in_executor(self._pool, partial(self.search_now, text, top_k, where))
 
     def search_now(self, text: str, top_k: int, where: Filter) -> list[Hit]:
-        hits = self._store().query(text, top_k, where)
+        try:
+            hits = self._store().query(text, top_k, where)
+        except NotFound:  # another collection took its place
+            self._stores = {}
+            hits = self._store().query(text, top_k, where)
         if not hits and self.count() == 0:
             raise Problem(503, f"collection {self.name()!r} is empty; run `confluence-sync sync` first", "not_ready")
         return hits

@@ -14,7 +14,7 @@ from urllib.parse import unquote, urlsplit
 from confluence_sync.config import Settings
 from confluence_sync.embed import Embedder, Matrix, open_embedder
 from confluence_sync.embed.settled import Settled, settle, vector_of, windows_of
-from confluence_sync.errors import Refused, SettingsError
+from confluence_sync.errors import NotFound, Refused, SettingsError
 from confluence_sync.model import EVERYTHING, Chunk, Filter, Hit, Metadata, MetadataValue, Stored, batched, metadata_from
 from confluence_sync.search import fuse, reach
 from confluence_sync.search_words import folded, plain, words
@@ -112,8 +112,16 @@ class MilvusStore:
         vector = vector_of(self.settled, text)
         by_meaning = [] if vector is None else self._by_meaning(vector, reach(top_k), where)
         by_words = self._by_words(text, reach(top_k), where)
-        found = fuse(by_words, by_meaning)
-        return self._hits(found[:top_k])
+        hits = self._hits(fuse(by_words, by_meaning)[:top_k])
+        if not hits:
+            self._be_there()
+        return hits
+
+    def _be_there(self) -> None:
+        """A collection that is dropped while it is asked answers with nothing for a moment, and only then with an error."""
+        with said_plainly(self.where):
+            if not self.client.has_collection(self.name, PATIENCE):
+                raise NotFound(f"Milvus at {self.where}: the collection was dropped or replaced while it was in use; open it again")
 
     def _by_meaning(self, vector: Matrix, limit: int, where: Filter) -> Scored:
         """Chunks by the best of their windows."""

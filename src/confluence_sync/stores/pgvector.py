@@ -116,7 +116,7 @@ class PgvectorStore:
 
     def query(self, text: str, top_k: int, where: Filter = EVERYTHING) -> list[Hit]:
         vector = vector_of(self.settled, text)
-        with self.connections.transaction() as connection:
+        with self.connections.reading() as connection:
             words = by_words(connection, self.collection, text, top_k if vector is None else reach(top_k), where)
             if vector is None:
                 return self._hits(connection, [(number, scaled(score)) for number, score in words])
@@ -140,7 +140,7 @@ class PgvectorStore:
 
     def drop(self) -> None:
         with self.connections.transaction() as connection:
-            connection.execute(f"DROP TABLE IF EXISTS document_window_{self.number}".encode())
+            self._drop_windows(connection)
             connection.execute("DELETE FROM document_chunk WHERE collection_name = %s", (self.collection,))
             connection.execute("DELETE FROM confluence_sync_collection WHERE number = %s", (self.number,))
 
@@ -162,7 +162,12 @@ class PgvectorStore:
             connection.execute("UPDATE confluence_sync_collection SET name = %s WHERE number = %s", (self.collection, new.number))
         new.collection = self.collection
         with self.connections.transaction() as connection:
-            connection.execute(f"DROP TABLE IF EXISTS document_window_{self.number}".encode())
+            self._drop_windows(connection)
+
+    def _drop_windows(self, connection: Connection) -> None:
+        """Dropping locks the table that it refers to, too; in the order of the readers, or they and we would wait for each other."""
+        connection.execute("LOCK TABLE document_chunk IN ACCESS EXCLUSIVE MODE")
+        connection.execute(f"DROP TABLE IF EXISTS document_window_{self.number}".encode())
 
     def close(self) -> None:
         """The connections are the backend's."""

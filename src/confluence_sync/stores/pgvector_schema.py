@@ -84,6 +84,17 @@ class Connections:
         with said_plainly(), self.mine().transaction():
             yield self.mine()
 
+    @contextmanager
+    def reading(self) -> Iterator[Connection]:
+        """One state of the database for everything read inside, so that what is replaced meanwhile is seen whole, the old or the new."""
+        import psycopg
+
+        alone = self.mine().info.transaction_status == psycopg.pq.TransactionStatus.IDLE
+        with self.transaction() as connection:
+            if alone:
+                connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+            yield connection
+
     def prepare(self) -> None:
         """Makes or migrates the tables. Raises SettingsError without the extension or the rights, Refused for foreign tables."""
         if self.version:
