@@ -9,6 +9,7 @@ import ssl
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -272,3 +273,27 @@ def test_too_large_is_said_in_megabytes(wire_for: WireFor) -> None:
     with answering(lambda got, number: Reply(body=b"x" * 3_000_000)) as server, pytest.raises(TooLarge) as caught:
         ask(wire_for(), f"{server.url}/a?secret=1", limit=2 * 1024 * 1024)
     assert str(caught.value) == f"{server.url}/a answered more than 2 MB"
+
+
+def test_no_more_requests_are_in_flight_than_connections(wire_for: WireFor) -> None:
+    """Threads beyond the connections wait their turn: CONCURRENCY is a promise to the server, and names are asked for beside bodies."""
+    most, now, lock = [0], [0], threading.Lock()
+
+    def slow(got: Got, number: int) -> Reply:
+        with lock:
+            now[0] += 1
+            most[0] = max(most[0], now[0])
+        time.sleep(0.1)
+        with lock:
+            now[0] -= 1
+        return Reply(body=b"[1]")
+
+    with answering(slow) as server:
+        wire = wire_for(connections=2)
+        threads = [threading.Thread(target=wire.send, args=("GET", server.url, {}, None, 10.0, 1000)) for _ in range(6)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(10)
+        wire.close()
+    assert most == [2]

@@ -36,7 +36,8 @@ def trust(bundle: Path | None) -> ssl.SSLContext:
 
 
 class RequestsWire:
-    """Requests over `requests`. Connections are kept and shared between threads; ~/.netrc and redirects are not followed."""
+    """Requests over `requests`. Connections are kept and shared between threads, and a thread waits where all are in use; ~/.netrc and
+    redirects are not followed."""
 
     def __init__(self, bundle: Path | None = None, connections: int = 4) -> None:
         import requests
@@ -62,8 +63,8 @@ class RequestsWire:
         self._session = requests.Session()
         self._session.auth = _as_it_is  # a callable keeps requests from looking into ~/.netrc
         self._session.headers.clear()
-        self._session.mount("http://", HTTPAdapter(pool_maxsize=connections))
-        self._tls: Callable[[], HTTPAdapter] | None = lambda: Trusting(pool_maxsize=connections)
+        self._session.mount("http://", HTTPAdapter(pool_maxsize=connections, pool_block=True))
+        self._tls: Callable[[], HTTPAdapter] | None = lambda: Trusting(pool_maxsize=connections, pool_block=True)
 
     def send(self, method: str, url: str, headers: Mapping[str, str], content: bytes | None, timeout: float, limit: int) -> Answer:
         exceptions = self._requests.exceptions
