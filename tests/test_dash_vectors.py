@@ -18,17 +18,18 @@ from tests.vector_api_stub import Json, StubApi, stub_api
 
 @dataclass
 class Embedder(StubApi):
-    """The vector of a text is its length and `turn`; `short` leaves the last one out."""
+    """The vector of a text is its length and `turn` (or what is `strange`); `short` leaves the last vector out."""
 
     turn: float = 0.5
     short: bool = False
+    strange: object = None
     embedded: int = 0
 
     def answer(self, method: str, path: str, query: dict[str, str], body: Json) -> tuple[int, object]:
         texts = body["input"]
         assert isinstance(texts, list)
         self.embedded += len(texts)
-        vectors = [{"embedding": [len(text) / 100, self.turn]} for text in texts]
+        vectors = [{"embedding": [len(text) / 100, self.strange or self.turn]} for text in texts]
         return 200, {"data": vectors[:-1] if self.short else vectors}
 
 
@@ -92,3 +93,11 @@ def test_missing_vectors_are_told(api: Embedder, tmp_path: Path) -> None:
     with pytest.raises(BadAnswer, match="0 vectors for 1 texts"):
         asked(api, tmp_path, "one")
     assert api.embedded == 1
+
+
+@pytest.mark.parametrize(("strange", "named"), [("0.5", "str"), (True, "bool"), ([1.0], "list")])
+def test_a_vector_of_anything_but_numbers_is_refused(api: Embedder, tmp_path: Path, strange: object, named: str) -> None:
+    """What a server sends instead of a number is named, and nothing is kept."""
+    api.strange = strange
+    with pytest.raises(BadAnswer, match=f"must hold numbers, but holds {named}"):
+        asked(api, tmp_path, "one")

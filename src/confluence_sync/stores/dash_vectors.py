@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import time
 from array import array
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import cast
 
 from confluence_sync.database import open_file, said_of
 from confluence_sync.errors import BadAnswer
@@ -39,8 +40,11 @@ class VectorCache:
         assert isinstance(vector, bytes)
         return list(array("f", vector))
 
-    def put(self, model: str, text: str, vector: Vector) -> None:
-        self._run("insert or replace into vector values (?, ?, ?, ?)", model, digest(text), self._today, array("f", vector).tobytes())
+    def put(self, model: str, vectors: Mapping[str, Vector]) -> None:
+        """Keeps vectors by their texts, AT_ONCE or fewer. One statement, as each one waits for the disk."""
+        rows = [(model, digest(text), self._today, array("f", vector).tobytes()) for text, vector in vectors.items()]
+        places = ", ".join(["(?, ?, ?, ?)"] * len(rows))
+        self._run(f"insert or replace into vector values {places}", *(value for row in rows for value in row))
 
     def forget(self, model: str) -> None:
         self._run("delete from vector where model = ?", model)
@@ -73,9 +77,9 @@ class Embeddings:
         self._check_model()
         known = {text: self._cache.get(self._model, text) for text in dict.fromkeys(texts)}
         for some in batched([text for text, vector in known.items() if vector is None], AT_ONCE):
-            for text, vector in zip(some, self._ask(some), strict=True):
-                self._cache.put(self._model, text, vector)
-                known[text] = vector
+            found = dict(zip(some, self._ask(some), strict=True))
+            self._cache.put(self._model, found)
+            known.update(found)
         return [vector for vector in (known[text] for text in texts) if vector is not None]
 
     def _check_model(self) -> None:
@@ -85,7 +89,7 @@ class Embeddings:
         kept, now = self._cache.get(self._model, CANARY), next(self._ask([CANARY]))
         if kept is None or len(kept) != len(now) or max(abs(a - b) for a, b in zip(kept, now, strict=True)) > 1e-3:
             self._cache.forget(self._model)
-            self._cache.put(self._model, CANARY, now)
+            self._cache.put(self._model, {CANARY: now})
         self._checked = True
 
     def _ask(self, texts: list[str]) -> Iterator[Vector]:
@@ -95,4 +99,12 @@ class Embeddings:
             raise BadAnswer(f"{self._path} gave {len(rows)} vectors for {len(texts)} texts")
         self.asked += len(texts)
         for row in rows:
-            yield [float(str(number)) for number in as_list(row.get("embedding"), "embedding")]
+            yield _vector(as_list(row.get("embedding"), "embedding"))
+
+
+def _vector(numbers: list[object]) -> Vector:
+    """The same list, when it holds numbers and nothing else; BadAnswer names what else it holds."""
+    strange = set(map(type, numbers)) - {float, int}
+    if strange:
+        raise BadAnswer(f"an embedding must hold numbers, but holds {', '.join(sorted(kind.__name__ for kind in strange))}")
+    return cast(Vector, numbers)
