@@ -29,6 +29,7 @@ FIRST = {  # the tests that are most likely to notice, so that a caught mutant c
     "run": ("state",),
     "sqlite": ("adopt",),
     "rotate": ("rotate",),
+    "generations": ("rotate",),
 }
 
 
@@ -131,6 +132,8 @@ MUTANTS = (
     Mutant("stores/sqlite.py", "no stamp", "UPDATE collections SET stamp = hex(randomblob(8)) WHERE number = ?", "UPDATE collections SET stamp = stamp WHERE number = ?"),
     # rotate
     Mutant("rotate.py", "pages that could not be told are left out", "        if unknown or changed:\n", "        if False:\n"),
+    Mutant("rotate.py", "account and space are not seen again", 'changed = changed_since(self.job.source, self.scope, self.job.account) if missing else ""', 'changed = ""'),
+    Mutant("generations.py", "an edit while a collection is filled is noted as the version that was listed", "set progress = 1, version = ?, fingerprint = ?,", "set progress = 1, version = coalesce(version, ?), fingerprint = coalesce(fingerprint, ?),"),
     Mutant("rotate.py", "a partial listing is rotated", "    if not plan.complete:\n", "    if False:\n"),
     Mutant("rotate.py", "a second owner is let in", "        if others or owners or self.scope.shards > 1:\n", "        if False:\n"),
     Mutant("rotate.py", "a new collection that lacks pages goes live", "            if lost:\n", "            if False:\n"),

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from confluence_sync import fill, prepare
 from confluence_sync.errors import Refused, ServerFailed, SettingsError
 from confluence_sync.plan import Wanted
+from confluence_sync.simulator.faults import Rule
 from confluence_sync.simulator.server import Simulator
 from confluence_sync.source.confluence import Confluence
 from tests.append_only import AppendOnly
@@ -117,6 +120,63 @@ def test_a_cut_run_is_filled_on_not_started_again(job: Job) -> None:
     report = job.sync()
     assert [report.live_collection] == begun
     assert (written, job.store.written) == (PAGES, 0)
+
+
+def texts(job: Job) -> dict[str, str]:
+    """What readers find of each page."""
+    return {chunk.page_id: chunk.text for chunk in job.store.held[job.live_file.read_text().strip()]}
+
+
+def test_a_page_changed_while_a_rotation_is_being_filled_is_in_it_as_changed(job: Job) -> None:
+    """An edit between the listing and the filling goes into the new collection, and the run after has nothing to do for it."""
+    job.sync()
+    job.simulator.edit("3", "<p>other words</p>")
+    job.store.after = lambda effect: job.simulator.edit("5", "<p>edited meanwhile</p>") if effect.startswith("make") else None
+    assert job.sync().exit == 0
+    job.store.after = lambda effect: None
+    assert "edited meanwhile" in texts(job)["5"]
+    live = job.live_file.read_text()
+    assert job.sync().exit == 0
+    assert (job.readers_see(), job.live_file.read_text()) == (pages(), live)
+
+
+def test_a_page_changed_after_its_turn_in_a_cut_rotation_comes_with_the_next_one(job: Job, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was in before the run was killed goes live as it was; pages still to come are read as they are now; the next run has both."""
+    monkeypatch.setattr(fill, "CHUNKS_AT_ONCE", 1)
+    monkeypatch.setattr(prepare, "GROUP_BYTES", 1)
+    writes = iter(range(2, -1, -1))
+
+    def die(effect: str) -> None:
+        if effect == "write" and next(writes) == 0:
+            raise Killed
+
+    job.store.after = die
+    with suppress(Killed):
+        job.sync()
+    job.store.after = lambda effect: None
+    [written] = job.store.held.values()
+    assert 0 < len(written) < PAGES
+    done, waiting = written[0].page_id, (pages() - Counter(chunk.page_id for chunk in written)).popitem()[0]
+    for page_id in (done, waiting):
+        job.simulator.edit(page_id, "<p>edited meanwhile</p>")
+    assert job.sync().exit == 0
+    assert (job.readers_see(), "edited meanwhile" in texts(job)[waiting]) == (pages(), True)
+    assert job.sync().exit == 0
+    assert [page_id for page_id, text in sorted(texts(job).items()) if "edited meanwhile" in text] == sorted([done, waiting])
+
+
+@pytest.mark.parametrize("lost", ["401", "404", "close-space=OPS"])
+def test_what_is_lost_during_a_rotation_proves_no_deletion(job: Job, lost: str) -> None:
+    """Account or space that can no longer be seen after the pages were asked for: exit 4, and readers keep every page."""
+    job.sync()
+    live = job.live_file.read_text()
+    job.simulator.delete("7")
+    action, _, value = lost.partition("=")
+    route = r"pages/7$" if value else r"user/current|v2/spaces/\w+$"
+    job.simulator.faults.put([Rule(route, action, value, after=0 if value else 1)])
+    report = job.sync()
+    assert (report.exit, len(report.held), report.pages.deleted) == (4, 1, 0)
+    assert (job.readers_see(), job.live_file.read_text()) == (pages(), live)
 
 
 def test_a_lost_state_is_rotated_away(job: Job, tmp_path: Path) -> None:

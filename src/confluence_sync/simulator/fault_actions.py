@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import gzip
 import json
 import re
+import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
+from functools import lru_cache
 from typing import cast
 
 from confluence_sync.simulator.messages import Answer, encoded, gateway_problem, html, ok, v2_problem
@@ -16,6 +17,7 @@ from confluence_sync.simulator.messages import Answer, encoded, gateway_problem,
 Real = Callable[[], Answer]
 ELSEWHERE = "https://elsewhere.invalid"
 BOMB_BYTES = 300 * 1024 * 1024
+PIECE = 1024 * 1024
 HUGE_BYTES = 80 * 1024 * 1024
 
 
@@ -165,8 +167,15 @@ def redirect(value: str, real: Real, effect: Effect) -> Answer:
 
 def bomb(value: str, real: Real, effect: Effect) -> Answer:
     """Some 300 KB that unpack to 300 MB."""
-    packed = gzip.compress(b" " * (int(value) if value else BOMB_BYTES), 9)
-    return Answer(200, packed, {"Content-Type": "application/json", "Content-Encoding": "gzip"})
+    return Answer(200, blanks(int(value) if value else BOMB_BYTES), {"Content-Type": "application/json", "Content-Encoding": "gzip"})
+
+
+@lru_cache(maxsize=1)
+def blanks(size: int) -> bytes:
+    """So many blanks, packed. A client that asks again must not cost a second minute of packing."""
+    squeeze = zlib.compressobj(9, wbits=31)
+    pieces = [squeeze.compress(b" " * min(PIECE, size - at)) for at in range(0, size, PIECE)]
+    return b"".join([*pieces, squeeze.flush()])
 
 
 def huge(value: str, real: Real, effect: Effect) -> Answer:
