@@ -38,20 +38,24 @@ class Bench:
         except httpx.TransportError:
             return self.http.request(method, path, json=payload)
 
-    def attach(self, text: str | bytes, **attributes: Any) -> str:
+    def upload(self, text: str | bytes, name: str = "a.md") -> httpx.Response:
         content = text.encode() if isinstance(text, str) else text
-        upload = self.http.post(f"{self.root}/files", data={"purpose": "assistants"}, files={"file": ("a.md", content, "text/markdown")})
-        file_id: str = upload.json()["id"]
-        whole = {"type": "static", "static": {"max_chunk_size_tokens": 4096, "chunk_overlap_tokens": 0}}
-        self.attach_again(file_id, attributes or {"n": "1"}, whole)
+        return self.http.post(f"{self.root}/files", data={"purpose": "assistants"}, files={"file": (name, content, "text/markdown")})
+
+    def attach(self, text: str | bytes, **attributes: Any) -> str:
+        file_id: str = self.upload(text).json()["id"]
+        self.add(file_id, attributes or {"n": "1"})
         return file_id
 
-    def attach_again(self, file_id: str, attributes: object, whole: object) -> None:
+    def add(self, file_id: str, attributes: object) -> httpx.Response:
+        """Puts an uploaded file into the store; the last answer, when it is processed or refused."""
+        whole = {"type": "static", "static": {"max_chunk_size_tokens": 4096, "chunk_overlap_tokens": 0}}
         answer = self.call(
             "POST", f"{self.root}/vector_stores/{self.id}/files", {"file_id": file_id, "attributes": attributes, "chunking_strategy": whole}
         )
         while answer.status_code == 200 and answer.json().get("status") == "in_progress":
             answer = self.call("GET", f"{self.root}/vector_stores/{self.id}/files/{file_id}")
+        return answer
 
     def detach(self, file_id: str) -> int:
         return self.call("DELETE", f"{self.root}/vector_stores/{self.id}/files/{file_id}").status_code
@@ -141,7 +145,7 @@ def after_restart(bench: Bench) -> str:
 
 
 Fact = Callable[[Bench], str]
-FACTS: dict[str, Fact] = {
+BASICS: dict[str, Fact] = {
     "id inserted twice": repeated_id,
     "file deleted": file_deleted,
     "deleted twice": deleted_twice,

@@ -10,7 +10,7 @@ import httpx
 from tests.integration.llama_facts import ALPHA, BASICS, BETA, Bench, Fact
 
 AT_ONCE = 8
-BURST = 32
+BURST = 24
 BURSTS = 3
 FRENCH = "alpha journal: L’imprimante"  # the older chardet takes it for Windows-1252
 BOM = "\ufeff"
