@@ -19,13 +19,15 @@ QUICK = {("0.2.12", "sqlite-vec"), ("0.2.23", "faiss"), ("ogx-1.5.0", "sqlite-ve
 
 def documented() -> dict[tuple[str, str], dict[str, str]]:
     """The rows of the tables whose first headings are `server` and `provider`, joined by these two."""
-    rows = [[cell.strip() for cell in line.strip().strip("|").split("|")] for line in DOCS.read_text().splitlines() if line.startswith("|")]
     told: dict[tuple[str, str], dict[str, str]] = {}
     head: list[str] = []
-    for row in rows:
+    for line in DOCS.read_text().splitlines():
+        row = [cell.strip() for cell in line.strip("|").split("|")]
         if row[:2] == ["server", "provider"]:
             head = row
-        elif len(row) == len(head) and not set("".join(row)) <= set("-: "):
+        elif not line.startswith("|"):
+            head = []
+        elif head and not set(line) <= set("|-: "):
             told.setdefault((row[0], row[1]), {}).update(zip(head[2:], row[2:], strict=True))
     return told
 
