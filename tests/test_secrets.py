@@ -21,6 +21,7 @@ from urllib.parse import quote
 import pytest
 
 from confluence_sync.cli import main
+from confluence_sync.commands import syncing
 from confluence_sync.config import declared
 from confluence_sync.settings_files import read_settings
 from confluence_sync.simulator.access import Access
@@ -47,7 +48,7 @@ ADDRESSES = {
 
 def forms() -> list[bytes]:
     """Each canary as it is, in a URL, and in a Basic header."""
-    plain = [*CANARIES.values(), "CANARY-database-password", "CANARY-state-password", "CANARY-webhook-path"]
+    plain = [*CANARIES.values(), "CANARY-pat", "CANARY-database-password", "CANARY-state-password", "CANARY-webhook-path"]
     basic = base64.b64encode(f"{USER}:{TOKEN}".encode()).decode()
     coded = [base64.b64encode(text.encode()).decode().rstrip("=") for text in plain]
     return [form.encode() for form in {*plain, *map(quote, plain), basic, *coded}]
@@ -127,6 +128,64 @@ def test_a_server_that_repeats_our_headers_gives_none_away(tmp_path: Path, statu
         done = ran(["sync", "--debug-http", "--report", "report.json"], values, tmp_path)
     assert done.returncode in (2, 5)
     assert "refused" in done.stderr
+    assert spilled(done.stdout, done.stderr, *left_behind(tmp_path).values()) == []
+
+
+@pytest.mark.parametrize(
+    ("verb", "own"),
+    [
+        (["sync"], {"CONF_PAT": "CANARY-pat", "CONF_BASE_URL": "ECHO", "CONF_CLOUD_ID": "", "CONF_USER": "", "CONF_API_TOKEN": ""}),
+        (["sync"], {"EMBEDDING_BACKEND": "openai", "EMBEDDING_URL": "ECHO/v1", "EMBEDDING_MODEL_ID": "m"}),
+        (["ask", "words about part 2"], {"LITELLM_API_BASE": "ECHO/v1", "LITELLM_MODEL": "openai/m"}),
+        (["sync"], {"NOTIFY_WEBHOOK_URL": "ECHO/services/CANARY-webhook-path"}),
+    ],
+    ids=["Data Center", "embedding", "model", "chat"],
+)
+def test_nobody_else_that_repeats_our_headers_gives_one_away(tmp_path: Path, verb: list[str], own: dict[str, str]) -> None:
+    """The same for every other server that a run or a question talks to: its words are shown without the secret it was sent."""
+    with echo(400) as url, simulator() as confluence:
+        values = environment(confluence.url, tmp_path, **{name: value.replace("ECHO", url) for name, value in own.items()})
+        filled = ran(["sync"], environment(confluence.url, tmp_path), tmp_path)
+        assert filled.returncode == 0, filled.stderr
+        done = ran([*verb, "--debug-http"] if verb == ["sync"] else verb, values, tmp_path)
+    assert "400" in done.stderr
+    assert spilled(done.stdout, done.stderr, *left_behind(tmp_path).values()) == []
+
+
+@pytest.mark.parametrize("status", [401, 500])
+def test_a_containers_last_words_have_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, status: int) -> None:
+    """What Kubernetes shows of a failed run, its report and its page say why and no secret."""
+    last = tmp_path / "termination-log"
+    last.touch()
+    monkeypatch.setattr(syncing, "TERMINATION_MESSAGE", last)
+    with echo(status) as url:
+        for name, value in environment(url, tmp_path).items():
+            monkeypatch.setenv(name, value)
+        assert main(["sync", "--report", str(tmp_path / "report.json"), "--html", str(tmp_path / "report.html")]) in (2, 5)
+    assert len(last.read_text()) > 20
+    assert spilled(*left_behind(tmp_path).values()) == []
+
+
+BUG = """
+import sys
+from confluence_sync import sync
+from confluence_sync.cli import main
+
+def broken(settings, *rest):
+    raise RuntimeError(f"a bug with {settings!r}")
+
+sync.opened = broken
+sys.exit(main(["sync", "--report", "report.json"]))
+"""
+
+
+def test_the_traceback_of_a_bug_has_none(tmp_path: Path) -> None:
+    """Exit 1 with lines to be reported, which people paste into tickets: settings in them are ***."""
+    values = environment("http://127.0.0.1:9", tmp_path, **ADDRESSES)
+    done = subprocess.run([sys.executable, "-c", BUG], env=values, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 1
+    assert "Traceback" in done.stderr
+    assert "a bug with Settings(" in done.stderr
     assert spilled(done.stdout, done.stderr, *left_behind(tmp_path).values()) == []
 
 
