@@ -16,8 +16,9 @@ def write_section(title: str, text: str, document: Path = DOCUMENT) -> None:
     """Replaces what stands below `## title`, or adds it at the end."""
     head, *sections = SECTION.split(document.read_text(encoding="utf-8"))
     by_title = {section.partition("\n")[0].strip(): section for section in sections}
-    by_title[title] = f"{title}\n\n{text.strip()}\n\n"
-    document.write_text("".join([head, *(f"## {section}" for section in by_title.values())]).rstrip() + "\n", encoding="utf-8")
+    by_title[title] = f"{title}\n\n{text}"
+    parts = [head, *(f"## {section}" for section in by_title.values())]
+    document.write_text("\n\n".join(part.strip() for part in parts) + "\n", encoding="utf-8")
 
 
 def circumstances() -> str:

@@ -147,10 +147,12 @@ def main() -> int:
             done, same = nights(Path(name), place, space, options.nights, changes)
     last, mean = creep(done)
     peak = max(night.cost.peak_mb for night in done)
+    kept, fresh = done[-2], done[-1]
     told = (
         f"{options.pages} pages of {size / options.pages / 1000:.1f} KB on average, {changes} of them changed a day. "
         f"Ends {'equal to' if same else 'DIFFERENT from'} a fresh sync, chunk for chunk. CPU seconds of the last night against the second: "
         f"{last:.2f} (<= {MOST_CREEP}); the last five against the second to the sixth: {mean:.2f}. "
+        f"State {kept.state_mb / fresh.state_mb:.2f} and store {kept.store_mb / fresh.store_mb:.2f} times the fresh ones. "
         f"Highest peak {peak:.0f} MB (<= {MOST_PEAK_MB:.0f})."
     )
     print(told)

@@ -84,10 +84,12 @@ def memory(folder: Path, sizes: list[int]) -> Iterator[Row]:
     yield Row(f"{sizes[-1]} pages against {sizes[0]}", f"{growth:.2f}", f"<= {MOST_GROWTH}", growth <= MOST_GROWTH)
 
 
-def requests(folder: Path, count: int = 10_000) -> Iterator[Row]:
-    """What a first sync, a night with nothing to do and single edits cost at `count` pages."""
-    file = folder / "requests.jsonl"
-    making.write_space(file, count, median=5900)
+def requests(folder: Path, given: Path | None) -> Iterator[Row]:
+    """What a first sync, a night with nothing to do and single edits cost, with the pages of `given` or 10,000 made ones."""
+    file = given or folder / "requests.jsonl"
+    if not given:
+        making.write_space(file, 10_000, median=5900)
+    count = sum(1 for _ in making.contents(file))
     bulk = math.ceil(count / 250)
     with served(file) as place:
         _, report = sync(folder, place)
@@ -99,7 +101,8 @@ def requests(folder: Path, count: int = 10_000) -> Iterator[Row]:
         yield Row("requests of a night with nothing to do", str(asked), f"<= {bulk + 5}", asked <= bulk + 5 and bodies == 0)
         yield Row("its CPU seconds", f"{quiet.cpu:.2f}", f"<= {MOST_QUIET_CPU}", quiet.cpu <= MOST_QUIET_CPU)
         yield from _edits(folder, place, file, asked)
-    file.unlink()
+    if not given:
+        file.unlink()
 
 
 def _edits(folder: Path, place: Served, file: Path, quiet: int) -> Iterator[Row]:
@@ -163,7 +166,7 @@ def main() -> int:
             "cold": lambda f: cold(f, file, size),
             "latency": lambda f: latency(f, file, size),
             "memory": lambda f: memory(f, sizes),
-            "requests": requests,
+            "requests": lambda f: requests(f, options.pages),
         }
         rows = []
         for measure, rows_of in measures.items():
