@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -15,6 +18,7 @@ from confluence_sync.errors import NotFound, Refused, Rejected, ServerFailed, Se
 from confluence_sync.model import Filter
 from confluence_sync.stores.milvus import MilvusBackend, open_backend
 from confluence_sync.stores.milvus_names import milvus_name
+from tests.integration import milvus_server
 from tests.store_contract import DISK, LOGIN, SAMPLE, StoreContract, chunk
 from tests.test_store_sqlite_vectors import MANY, nearest
 from tests.word_embedder import WordEmbedder
@@ -151,6 +155,24 @@ def test_nobody_listening_is_a_failure_that_may_pass() -> None:
     """A server that is down is not a wrong setting."""
     with pytest.raises(ServerFailed, match=r"127\.0\.0\.1:1"):
         MilvusBackend("http://127.0.0.1:1", WordEmbedder()).open("c")
+
+
+def test_a_server_that_hangs_ends_a_call_in_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """pymilvus repeats what fails, and stops at the time that every call is given; the error names the server and what to do."""
+    monkeypatch.setattr("confluence_sync.stores.milvus.PATIENCE", 3.0)
+    with milvus_server.standalone(tmp_path) as (address, pid):
+        backend = MilvusBackend(address, WordEmbedder())
+        store = backend.open("c")
+        store.write([DISK])
+        os.killpg(pid, signal.SIGSTOP)
+        began = time.monotonic()
+        try:
+            with pytest.raises(ServerFailed, match=rf"{address} did not answer in time"):
+                store.delete([DISK.id])
+        finally:
+            os.killpg(pid, signal.SIGCONT)
+        assert time.monotonic() - began < 20
+        backend.close()
 
 
 def test_a_file_is_open_in_one_program_at_a_time(connect: Connect, tmp_path: Path) -> None:

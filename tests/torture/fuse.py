@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from unittest.mock import patch as replaced
 
 from confluence_sync import run as run_module
-from confluence_sync.database import SqliteDatabase, Value
+from confluence_sync.database import Database, PostgresDatabase, SqliteDatabase, Value
 from confluence_sync.model import EVERYTHING, Chunk, Filter, Hit, Stored
 from confluence_sync.stores.base import Backend, Feature, Identity, Replaceable, Store
 
@@ -148,48 +148,68 @@ class FusedBackend:
         """The test closes it."""
 
 
-class FusedDatabase(SqliteDatabase):
-    """The state's database; every commit is an effect, all or nothing, as SQLite promises."""
+class Fusing:
+    """Put before a kind of database: every commit is an effect, all or nothing, as SQLite and PostgreSQL promise."""
 
-    def __init__(self, file: Path, fuse: Fuse) -> None:
-        super().__init__(file)
-        self._fuse = fuse
-        self._inside = False
+    fuse = Fuse()
+    inside = False
 
     def run(self, sql: str, values: Sequence[Value] = ()) -> int:
-        if self._inside:
-            return super().run(sql, values)
-        done = self._fuse.around(f"state: {sql[:40]}", lambda: SqliteDatabase.run(self, sql, values))
+        run = super().run  # type: ignore[misc]  # of the database that stands behind this class
+        done = run(sql, values) if self.inside else self.fuse.around(f"state: {sql[:40]}", lambda: run(sql, values))
         assert isinstance(done, int)
         return done
 
     def run_many(self, sql: str, rows: Iterable[Sequence[Value]]) -> None:
-        if self._inside:
-            super().run_many(sql, rows)
+        run_many = super().run_many  # type: ignore[misc]
+        if self.inside:
+            run_many(sql, rows)
         else:
-            self._fuse.around(f"state: {sql[:40]}", lambda: SqliteDatabase.run_many(self, sql, rows))
+            self.fuse.around(f"state: {sql[:40]}", lambda: run_many(sql, rows))
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
-        if self._fuse.when == "after":
+        if self.fuse.when == "after":
             with self._within():
                 yield
-            self._fuse.around("state commits", lambda: None)
+            self.fuse.around("state commits", lambda: None)
             return
         with self._within():
             yield
-            self._fuse.around("state commits", lambda: None)
+            self.fuse.around("state commits", lambda: None)
 
     @contextmanager
     def _within(self) -> Iterator[None]:
-        with super().transaction():
-            self._inside = True
+        with super().transaction():  # type: ignore[misc]
+            self.inside = True
             try:
                 yield
             finally:
-                self._inside = False
+                self.inside = False
 
 
-def fused(fuse: Fuse) -> AbstractContextManager[object]:
-    """While this holds, runs of this process open their state with the fuse in it."""
-    return replaced.object(run_module, "open_database", lambda folder, address: FusedDatabase(folder / "state.db", fuse))
+class FusedSqlite(Fusing, SqliteDatabase):
+    """The state in a file."""
+
+
+class FusedPostgres(Fusing, PostgresDatabase):
+    """The state in PostgreSQL."""
+
+
+@contextmanager
+def fused(fuse: Fuse) -> Iterator[None]:
+    """While this holds, runs of this process open their state with the fuse in it; a stopped one leaves no connection, as the dead do."""
+    databases: list[FusedPostgres | FusedSqlite] = []
+
+    def opened(folder: Path, address: str) -> Database:
+        made = FusedPostgres(address) if address else FusedSqlite(folder / "state.db")
+        made.fuse = fuse
+        databases.append(made)
+        return made
+
+    with replaced.object(run_module, "open_database", opened):
+        try:
+            yield
+        finally:
+            for database in databases:
+                database.close()

@@ -168,18 +168,23 @@ def release(where: str) -> None:
 
 @contextmanager
 def said_plainly(where: str) -> Iterator[None]:
-    """Turns what pymilvus raises inside into our failures."""
+    """Turns what pymilvus raises inside into our failures. It repeats a call until PATIENCE is over, and then lets gRPC's own error out."""
+    from grpc import RpcError  # type: ignore[import-untyped]  # it has none
     from pymilvus.exceptions import MilvusException
 
     try:
         yield
-    except MilvusException as error:
+    except (MilvusException, RpcError) as error:
         raise _translated(error, where) from error
 
 
 def _translated(error: Exception, where: str) -> ConfluenceSyncError:
     said = " ".join(str(error).split())[:300]
     low = said.lower()
+    if "deadline" in low and "exceeded" in low:
+        return ServerFailed(
+            f"Milvus at {where} did not answer in time ({PATIENCE:.0f} s); it may be busy or down: run again, which is harmless"
+        )
     if "auth" in low or "permission" in low or "unauthenticated" in low:
         return SettingsError(f"Milvus at {where} does not let us in ({said}); check VECTOR_API_KEY (token, or user:password)")
     if "open local milvus failed" in low or "lock" in low:
