@@ -91,7 +91,7 @@ def _told(outcomes: Iterable[faults.Outcome]) -> Iterable[faults.Outcome]:
     for number, outcome in enumerate(outcomes, 1):
         if outcome.trouble:
             print(f"    {outcome.cell}: {outcome.trouble}", flush=True)
-        if number % (50 if outcome.cell.store in REAL else 500) == 0:
+        if number % (25 if outcome.cell.store in REAL else 500) == 0:
             print(f"    {number} cells ...", flush=True)
         yield outcome
 

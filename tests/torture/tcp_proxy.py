@@ -106,7 +106,7 @@ class Pair(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         fault = self.proxy.told(data)
         if fault == "slow":
-            asyncio.get_running_loop().call_later(SLOW_SECONDS, self.pass_on, data)
+            self.wait(data)
         elif fault == "refused":
             self.proxy.refuse()
         elif fault == "reset":
@@ -119,6 +119,17 @@ class Pair(asyncio.Protocol):
             if fault == "terminated":
                 self.proxy.terminate()
             self.pass_on(data)
+
+    def wait(self, data: bytes) -> None:
+        """Nothing else is read meanwhile, because a network delays bytes and never swaps them."""
+        if isinstance(self.client, asyncio.Transport):
+            self.client.pause_reading()
+        asyncio.get_running_loop().call_later(SLOW_SECONDS, self.go_on, data)
+
+    def go_on(self, data: bytes) -> None:
+        if isinstance(self.client, asyncio.Transport) and not self.client.is_closing():
+            self.pass_on(data)
+            self.client.resume_reading()
 
     def pass_on(self, data: bytes) -> None:
         if self.upstream is None:
