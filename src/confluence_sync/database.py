@@ -16,6 +16,9 @@ from confluence_sync.model import digest
 Value: TypeAlias = str | int | float | None
 Row: TypeAlias = tuple[Value, ...]
 
+SILENCE = {"keepalives_idle": 30, "keepalives_interval": 10, "keepalives_count": 3, "tcp_user_timeout": 60_000}
+"""A server that vanished without a word (a dead node, a firewall that forgot) is given up after a minute; Linux waits two hours."""
+
 NETWORK_FILESYSTEMS = {"nfs", "nfs4", "cifs", "smb3", "fuse.glusterfs", "ceph", "9p"}
 
 
@@ -140,7 +143,7 @@ class PostgresDatabase:
             raise SettingsError("a state in PostgreSQL needs a package: pip install 'confluence-sync[pgvector]'") from error
         self._psycopg = psycopg
         try:
-            self._connection = psycopg.connect(address, autocommit=True, connect_timeout=10)
+            self._connection = psycopg.connect(watched(address), autocommit=True, connect_timeout=10)
         except psycopg.Error as error:
             raise RemoteError(f"the state's PostgreSQL cannot be opened: {str(error).strip()}") from error
 
@@ -179,6 +182,14 @@ class PostgresDatabase:
             yield
         except self._psycopg.Error as error:
             raise RemoteError(f"the state's PostgreSQL failed: {str(error).strip()}") from error
+
+
+def watched(address: str) -> str:
+    """The address of a PostgreSQL with SILENCE added where it does not say otherwise itself. Raises psycopg.Error when it is none."""
+    from psycopg.conninfo import conninfo_to_dict, make_conninfo
+
+    said = conninfo_to_dict(address)
+    return make_conninfo(address, **{name: value for name, value in SILENCE.items() if name not in said})
 
 
 def _number(name: str) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import replace
 
 import numpy as np
@@ -11,6 +12,7 @@ import psycopg
 import pytest
 
 from confluence_sync.config import Settings
+from confluence_sync.database import PostgresDatabase
 from confluence_sync.errors import NotFound, Refused, Rejected, ServerFailed, SettingsError
 from confluence_sync.model import Filter
 from confluence_sync.settings_kinds import Secret
@@ -258,6 +260,16 @@ def test_a_broken_connection_fails_one_call_and_is_made_anew(backend: PgvectorBa
     with pytest.raises(ServerFailed, match="run again"):
         store.identity()
     assert store.identity().count == 3
+
+
+def test_a_server_that_falls_silent_is_not_waited_for_without_end(connect: Connect, database: str) -> None:
+    """A dead node is noticed after a minute, by store and state; who wants it otherwise says so in the address."""
+    asked = connect(database).connections.mine().info.get_parameters()
+    with closing(PostgresDatabase(database)) as state:
+        assert state._connection.info.get_parameters()["keepalives_idle"] == asked["keepalives_idle"] == "30"
+    assert asked["tcp_user_timeout"] == "60000"
+    own = connect(f"{database}&keepalives_idle=7").connections.mine().info.get_parameters()
+    assert own["keepalives_idle"] == "7"
 
 
 def test_a_dropped_collection_is_told(backend: PgvectorBackend) -> None:

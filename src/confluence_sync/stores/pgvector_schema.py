@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeAlias
 
 from confluence_sync.config import Settings
+from confluence_sync.database import watched
 from confluence_sync.errors import ConfluenceSyncError, NotFound, Refused, Rejected, ServerFailed, SettingsError
 
 if TYPE_CHECKING:
@@ -73,7 +74,7 @@ class Connections:
 
         with said_plainly():
             connection = psycopg.connect(
-                self.address, autocommit=True, connect_timeout=10, application_name="confluence-sync", client_encoding="utf8"
+                watched(self.address), autocommit=True, connect_timeout=10, application_name="confluence-sync", client_encoding="utf8"
             )
             connection.execute("SET client_min_messages = warning")
         return connection
