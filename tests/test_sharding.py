@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from confluence_sync.config import Settings
 from confluence_sync.model import Scope, Space
 from confluence_sync.plan import Wanted
 from confluence_sync.report import Report
-from confluence_sync.run import Means
+from confluence_sync.run import Means, open_state
 from confluence_sync.settings_kinds import Secret
 from confluence_sync.simulator.sample import day_of_changes
 from confluence_sync.simulator.server import Simulator
@@ -21,6 +22,7 @@ from confluence_sync.stores.memory import MemoryBackend
 from confluence_sync.sync import run
 from tests.conftest import HASTY
 from tests.simulator_client import family
+from tests.torture.crash import Unlisted
 
 PAGES = 61
 
@@ -118,6 +120,22 @@ def test_a_changed_number_moves_pages_without_a_hole(confluence, tmp_path, befor
     for shard in range(after):
         assert sync(settings(confluence, tmp_path, shard, after), backend).exit == 0
         assert pages_of(backend) >= everything - {"61"}
+    assert contents(backend) == fresh(confluence, tmp_path)
+
+
+def test_a_changed_number_with_the_same_states_leaves_each_page_to_one_state(confluence, tmp_path):
+    """Volumes stay when SHARD_COUNT changes: pages that moved to another shard are no deletions, also where no store lists them."""
+    backend = MemoryBackend(stores={"confluence": Unlisted()})
+    for shards in (2, 3):
+        for shard in range(shards):
+            what = replace(settings(confluence, tmp_path, shard, shards), state_dir=tmp_path / str(shard))
+            report = sync(what, backend)
+            assert (report.exit, report.held, report.pages.deleted) == (0, [], 0)
+            with closing(open_state(what)) as state:
+                rows = state.database.rows("select page_id from entry")
+            mine = Scope(Space("1", "OPS", "Ops"), shard=shard, shards=shards)
+            assert rows
+            assert all(mine.owns(str(page_id)) for (page_id,) in rows)
     assert contents(backend) == fresh(confluence, tmp_path)
 
 
