@@ -46,8 +46,8 @@ bench-peers: $(VENV)/.dev ## a first sync beside LangChain and LlamaIndex, which
 bench-nights: $(VENV)/.dev ## 100,000 pages, a day of changes a night, thirty nights (an hour; writes docs/benchmarks.md)
 	$(BIN)/python -m benchmarks.nights --write
 
-bench-stores: $(VENV)/.dev ## load, replace, query and disk at 100,000 chunks
-	$(BIN)/python -m benchmarks.stores
+bench-stores: $(VENV)/.dev ## load, replace, query, recall and disk at 100,000 chunks (hours; writes docs/retrieval.md)
+	$(BIN)/python -m benchmarks.stores --write
 
 bench-answers: $(VENV)/.dev ## latency and load of the answering service (needs wrk)
 	$(BIN)/python -m benchmarks.answers
