@@ -16,6 +16,7 @@ from tests.integration.llama_servers.recipes import RECIPES, Recipe
 HOME = Path(os.environ.get("LLAMA_SERVERS_HOME", "~/.cache/confluence-sync/llama-servers")).expanduser()
 PYENV = Path(os.environ.get("PYENV_ROOT", "~/.pyenv")).expanduser() / "versions"
 ROOT = Path(__file__).parents[3]
+OLDEST = (3, 12)
 ENCODING = "9b5ad71b2ce5302211f9c61530b329a4922fc6a4"  # the name under which tiktoken caches cl100k_base
 
 
@@ -29,16 +30,16 @@ class NoPython(Exception):
 
 def installed(recipe: Recipe) -> Path:
     """The environment of that version, made now if it is not there, or was made of other packages."""
-    return _environment(recipe.version, recipe.oldest_python, recipe.all_packages, recipe.needs_encoding)
+    return _environment(recipe.version, recipe.all_packages, recipe.needs_encoding)
 
 
 def client_environment(version: str) -> Path:
     """An environment with what this program and its tests need and a llama-stack-client of that version, which wants Python 3.12."""
     ours = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["dependencies"]
-    return _environment(f"client-{version}", (3, 12), (*ours, f"llama-stack-client=={version}", "fire", "pytest>=8.3"), False)
+    return _environment(f"client-{version}", (*ours, f"llama-stack-client=={version}", "fire", "pytest>=8.3"), False)
 
 
-def _environment(name: str, oldest: tuple[int, int], packages: tuple[str, ...], needs_encoding: bool) -> Path:
+def _environment(name: str, packages: tuple[str, ...], needs_encoding: bool) -> Path:
     """Two callers at once wait for each other."""
     place = HOME / name
     HOME.mkdir(parents=True, exist_ok=True)
@@ -46,13 +47,13 @@ def _environment(name: str, oldest: tuple[int, int], packages: tuple[str, ...], 
         fcntl.flock(lock, fcntl.LOCK_EX)
         ready = place / "ready"
         if not ready.exists() or ready.read_text() != "\n".join(packages):
-            _install(place, oldest, packages, needs_encoding)
+            _install(place, packages, needs_encoding)
             ready.write_text("\n".join(packages))
     return place
 
 
-def _install(place: Path, oldest: tuple[int, int], packages: tuple[str, ...], needs_encoding: bool) -> None:
-    _run(python_from(oldest), "-m", "venv", "--clear", str(place))
+def _install(place: Path, packages: tuple[str, ...], needs_encoding: bool) -> None:
+    _run(python_from(OLDEST), "-m", "venv", "--clear", str(place))
     _run(str(place / "bin" / "pip"), "install", "-q", "--disable-pip-version-check", *packages)
     if needs_encoding:
         _fetch_encoding(place)

@@ -30,7 +30,6 @@ class Recipe:
     command: tuple[str, ...]
     config: str
     needs_encoding: bool = False
-    oldest_python: tuple[int, int] = (3, 12)
 
     @property
     def all_packages(self) -> tuple[str, ...]:
@@ -49,7 +48,6 @@ RECIPES = {
             _llama("0.2.12", OLD_NUMPY, "fastapi", "uvicorn", "asyncpg", "opentelemetry-sdk", "opentelemetry-exporter-otlp-proto-http"),
             ("python", "-m", "llama_stack.distribution.server.server", "--config", "{config}", "--port", "{port}"),
             "own files",
-            oldest_python=(3, 11),
         ),
         Recipe(
             "0.2.23",
