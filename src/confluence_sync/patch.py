@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from time import monotonic
 
 from confluence_sync.errors import Rejected
 from confluence_sync.model import Chunk, Entry
@@ -22,6 +23,8 @@ from confluence_sync.stores.base import Feature, Store
 
 PAGES_AT_ONCE = 200
 CHUNKS_AT_ONCE = 2000
+FIRST_CHUNKS = 100  # in the first bundle, before anything is known of the store's speed
+BUNDLE_SECONDS = 20.0  # a run that is out of time, or is killed, has at most a bundle to finish or to do again
 NAMED_PAGES = 1000  # in a report, of those that could not be converted fully
 
 
@@ -106,8 +109,9 @@ def _entry_for(page: Prepared, chunk_ids: tuple[str, ...]) -> Entry:
 
 
 def _bundles(groups: Iterable[list[Prepared | Failure]], report: SpaceReport) -> Iterator[list[Prepared]]:
-    """Pages gathered to transactions of a sensible size; failures are noted on the way."""
+    """Pages gathered to transactions of a sensible size, smaller where the store is slow; failures are noted on the way."""
     bundle: list[Prepared] = []
+    most = FIRST_CHUNKS
     for group in groups:
         for page in group:
             if isinstance(page, Failure):
@@ -115,11 +119,19 @@ def _bundles(groups: Iterable[list[Prepared | Failure]], report: SpaceReport) ->
             else:
                 note_degraded(report, page)
                 bundle.append(page)
-        if len(bundle) >= PAGES_AT_ONCE or sum(len(page.chunks) for page in bundle) >= CHUNKS_AT_ONCE:
-            yield bundle
+        chunks = sum(len(page.chunks) for page in bundle)
+        if len(bundle) >= PAGES_AT_ONCE or chunks >= most:
+            started = monotonic()
+            yield bundle  # and is written before this goes on
+            most = _fitting(chunks, monotonic() - started)
             bundle = []
     if bundle:
         yield bundle
+
+
+def _fitting(chunks: int, seconds: float) -> int:
+    """How many chunks the next bundle may hold when the last one took so long."""
+    return max(1, min(CHUNKS_AT_ONCE, int(chunks * BUNDLE_SECONDS / max(seconds, 0.001))))
 
 
 def _apply(state: State, store: Store, key: str, edits: list[Edit], report: SpaceReport) -> None:
