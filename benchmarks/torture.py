@@ -75,7 +75,11 @@ def mishaps(folder: Path, seed: int, cells: int, options: argparse.Namespace) ->
     started = time.process_time()
     product = faults.matrix(folder, seed, cells, options.kinds, [store for store in options.stores if store in QUICK])
     pairs = faults.pairwise(folder, seed, options.kinds, [store for store in options.stores if store in REAL])
-    outcomes = list(_told(chain(product, pairs)))
+    outcomes: list[faults.Outcome] = []
+    try:
+        outcomes.extend(_told(chain(product, pairs)))
+    except KeyboardInterrupt:
+        print("stopped; the table has the cells that were run")
     columns = [(kind, store) for kind in options.kinds for store in options.stores]
     print(f"{'fault':<28}" + "".join(f"{f'{kind} {store}':>16}" for kind, store in columns))
     names = sorted({(o.cell.side, o.cell.fault) for o in outcomes})
