@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections import Counter
 from contextlib import suppress
+from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from confluence_sync import fill, prepare
+from confluence_sync import fill, prepare, rotate
 from confluence_sync.errors import Refused, ServerFailed, SettingsError
+from confluence_sync.generations import new_name
 from confluence_sync.plan import Wanted
 from confluence_sync.simulator.faults import Rule
 from confluence_sync.simulator.server import Simulator
@@ -163,6 +166,18 @@ def test_a_page_changed_after_its_turn_in_a_cut_rotation_comes_with_the_next_one
     assert (job.readers_see(), "edited meanwhile" in texts(job)[waiting]) == (pages(), True)
     assert job.sync().exit == 0
     assert [page_id for page_id, text in sorted(texts(job).items()) if "edited meanwhile" in text] == sorted([done, waiting])
+
+
+@pytest.mark.parametrize("year", [1999, 2999])
+def test_a_clock_that_jumps_or_stands_still_changes_nothing(job: Job, monkeypatch: pytest.MonkeyPatch, year: int) -> None:
+    """Which collection is live is in the state, not in the order of names: three rotations at one moment, years from the first one."""
+    job.sync()
+    monkeypatch.setattr(rotate, "new_name", partial(new_name, now=datetime(year, 2, 28, tzinfo=UTC)))
+    for turn in range(3):
+        job.simulator.edit("3", f"<p>turn {turn}</p>")
+        assert job.sync().exit == 0
+        assert (job.readers_see(), f"turn {turn}" in texts(job)["3"]) == (pages(), True)
+        assert job.store.collections() == [job.live_file.read_text().strip()]
 
 
 @pytest.mark.parametrize("lost", ["401", "404", "close-space=OPS"])

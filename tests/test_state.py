@@ -11,11 +11,12 @@ import time
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
-from datetime import date
+from datetime import UTC, date, datetime, tzinfo
 from pathlib import Path
 
 import pytest
 
+from confluence_sync import listing, run
 from confluence_sync.database import SqliteDatabase
 from confluence_sync.errors import Refused, RemoteError, SettingsError
 from confluence_sync.model import Entry
@@ -182,14 +183,25 @@ def test_a_full_disk_is_said_and_nothing_is_lost(tmp_path: Path, room: int) -> N
             assert difference(contents(backend.open("confluence")), fresh(simulator)) == ""
 
 
-def test_a_clock_that_was_set_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Runs on a machine whose clock jumps back years find every change, and SINCE_HOURS hides nothing that is stored."""
+@pytest.mark.parametrize("year", [1999, 2999])
+def test_a_clock_that_jumped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, year: int) -> None:
+    """Where the machine's and Confluence's clocks are years off, every change is found, and SINCE_HOURS hides nothing that is stored."""
+
+    class Jumped(datetime):
+        @classmethod
+        def now(cls, tz: tzinfo | None = None) -> Jumped:
+            return cls(year, 1, 1, tzinfo=tz)
+
     with bench(tmp_path / "state") as made:
+        monkeypatch.setattr(listing, "datetime", Jumped)
+        monkeypatch.setattr(run, "datetime", Jumped)
         second_day(made.simulator)
-        made.simulator.now = lambda: __import__("datetime").datetime(1999, 1, 1, tzinfo=__import__("datetime").UTC)
+        made.simulator.now = lambda: datetime(1999, 1, 1, tzinfo=UTC)
         made.simulator.edit("1008", "<p>from the past</p>")
         assert made.sync(SINCE_HOURS="24").exit == 0
         assert "from the past" in " ".join(text for text, _ in made.contents().values())
+        assert made.sync().exit == 0
+        assert made.trouble() == ""
 
 
 def test_sqlite_says_when_the_file_is_not_ours(tmp_path: Path) -> None:
