@@ -47,6 +47,7 @@ def main() -> None:
             store.write(new)
             store.delete(old)
         old = [each.id for each in new]
+        print(version, flush=True)
 
 
 if __name__ == "__main__":
