@@ -11,18 +11,23 @@ from functools import partial
 from confluence_sync.errors import NotFound
 from confluence_sync.model import Filter, Hit
 from confluence_sync.service.problems import Problem
-from confluence_sync.stores.base import Backend, Feature, Store
+from confluence_sync.stores.base import Backend, Feature, Replaceable, Store
 
 WORKERS = 4
 
 
 @dataclass
 class Retrieval:
-    """`name` tells the collection's name each time, as a rotation may have changed it."""
+    """`name` tells the collection's name each time, as a rotation may have changed it.
+
+    A service set up for another model than the collection's refuses to answer; one whose collection is replaced while it runs goes on,
+    by words, until it is started with the new model.
+    """
 
     backend: Backend
     name: Callable[[], str]
     _stores: dict[str, Store] = field(default_factory=dict)
+    _answers: bool = False
 
     def __post_init__(self) -> None:
         self._pool = ThreadPoolExecutor(WORKERS, "search")
@@ -66,5 +71,9 @@ class Retrieval:
             store = self.backend.open(name)
             if Feature.QUERY not in store.features:
                 raise Problem(503, f"a {self.backend.name} store takes pages but cannot be searched; ask another one", "not_ready")
+            if not self._answers and isinstance(store, Replaceable) and store.outdated:
+                store.close()
+                raise Problem(503, store.outdated, "not_ready")
+            self._answers = True
             self._stores = {name: store}
         return self._stores[name]
