@@ -189,13 +189,12 @@ class Slow(Told):
 @pytest.mark.parametrize(("each", "bundles"), [(0.001, [6, 78]), (1.0, [6, 24, 24, 24, 6]), (9.0, [6] * 14)])
 def test_a_slow_store_gets_small_bundles(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, each: float, bundles: list[int]) -> None:
     """So that a run which is out of time stops within seconds, while a quick store gets everything at once."""
-    with bench(tmp_path / "state") as made:
+    with bench(tmp_path / "state") as made, monkeypatch.context() as patched:  # undone before the bench puts its own back
         slow = Slow(each=each)
         assert isinstance(made.backend, MemoryBackend)
         made.backend.stores["confluence"] = slow
-        monkeypatch.setattr("confluence_sync.patch.monotonic", lambda: slow.now)
-        monkeypatch.setattr("confluence_sync.patch.FIRST_CHUNKS", 1)
-        monkeypatch.setattr("confluence_sync.patch.PAGES_AT_ONCE", 200)
-        monkeypatch.setattr("confluence_sync.prepare.GROUP_BYTES", 1)
+        patched.setattr("confluence_sync.patch.monotonic", lambda: slow.now)
+        patched.setattr("confluence_sync.patch.FIRST_CHUNKS", 1)
+        patched.setattr("confluence_sync.patch.PAGES_AT_ONCE", 200)
         made.sync(Wanted(rebuild=True))
         assert [count for name, count in slow.calls if name == "write"] == bundles
