@@ -130,6 +130,23 @@ def test_inserts_hold_what_the_server_takes_in_time(monkeypatch: pytest.MonkeyPa
     assert [chunk_id for ids in sent for chunk_id in ids] == [one.id for one in many]
 
 
+def test_where_every_insert_takes_a_minute_sending_less_at_once_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One small insert shows that it is not the chunks that take the time; the rest goes as before, and a slower server still gets less."""
+    now, each, sent = [0.0], [60.0], []
+    monkeypatch.setattr(remote, "monotonic", lambda: now[0])
+
+    def send(chunks: Sequence[Chunk]) -> None:
+        now[0] += each[0]
+        sent.append(len(chunks))
+
+    pace, many = remote.Pace(100), [chunk(str(i), f"text {i}") for i in range(40)]
+    remote.write_in_batches(many[:33], pace, send)
+    assert sent == [8, 1, 8, 8, 8]
+    each[0] = 100.0
+    remote.write_in_batches(many[:10], pace, send)
+    assert sent[5:] == [8, 1, 1]
+
+
 def test_a_failed_insert_that_took_long_makes_the_next_one_smaller(api: OldLlama, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A server that gives up after a while gets fewer chunks the next time the same run writes."""
     clock = count(0, 20)

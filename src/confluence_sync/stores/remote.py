@@ -22,6 +22,7 @@ log = logging.getLogger(__name__)
 Routes = frozenset[tuple[str, str]]
 REFUSED_AT_MOST = 10  # with more than these the server refuses everything, and asking chunk by chunk would take all night
 FIRST = 8  # chunks in the first insert, before anything is known of the server
+AS_LONG, LONGER = 0.7, 1.5  # shares of a slow insert's seconds: less at once did not help; it has become slower still
 WANTED_SECONDS = 10.0  # for one insert: proxies and clients give up after 30 to 60 s, and a server may become slower
 PATIENCE = Patience(tries=4, first_wait=0.5, longest_wait=30.0, timeout=120.0)
 
@@ -77,10 +78,14 @@ def quickly(link: Link) -> Link:
 
 @dataclass
 class Pace:
-    """How many chunks one insert may hold: a few at first, then as many as the server takes in WANTED_SECONDS, `most` at the most."""
+    """How many chunks one insert may hold: a few at first, then as many as the server takes in WANTED_SECONDS, `most` at the most.
+
+    Where fewer chunks take as long as more did, it is each insert that costs the time, and sending less at once would only add to it.
+    """
 
     most: int
     size: int = field(init=False)
+    _slow: tuple[int, float] | None = None  # chunks and seconds of the last insert that took too long
 
     def __post_init__(self) -> None:
         self.size = min(FIRST, self.most)
@@ -88,19 +93,22 @@ class Pace:
     @contextmanager
     def kept(self, count: int) -> Iterator[None]:
         """Times an insert of `count` chunks; one that fails counts, too, as a server that is too slow fails."""
-        started = monotonic()
+        started, done = monotonic(), False
         try:
             yield
+            done = True
         finally:
-            self._learn(count, monotonic() - started)
+            self._learn(count, monotonic() - started, done)
 
-    def _learn(self, count: int, seconds: float) -> None:
+    def _learn(self, count: int, seconds: float, done: bool) -> None:
         fitting = max(1, int(count * WANTED_SECONDS / max(seconds, 0.001)))
-        if seconds > WANTED_SECONDS and fitting < self.size:
+        if seconds <= WANTED_SECONDS:
+            self.size = min(self.most, 2 * self.size, max(self.size, fitting)) if count >= self.size else self.size
+        elif done and self._slow and count < self._slow[0] and seconds > AS_LONG * self._slow[1]:
+            self.size = self._slow[0]
+        elif fitting < self.size and not (done and self._slow and count == self._slow[0] and seconds < LONGER * self._slow[1]):
             log.warning("an insert of %d chunks took %.0f s; from now on %d go at a time", count, seconds, fitting)
-            self.size = fitting
-        elif count >= self.size:
-            self.size = min(self.most, 2 * self.size, max(self.size, fitting))
+            self.size, self._slow = fitting, (count, seconds)
 
 
 def batches(chunks: Sequence[Chunk], pace: Pace, size: int = 8 * MEGABYTE) -> Iterator[list[Chunk]]:
