@@ -13,7 +13,7 @@ COMMON = (
     "pysqlite3-binary",
     "aiosqlite",
     "sqlalchemy[asyncio]",
-    "chardet",
+    OLD_CHARDET,
     "pypdf",
     "tokenizers",
 )
