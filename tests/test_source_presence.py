@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from confluence_sync.errors import ServerFailed
 from confluence_sync.fetch import fetched
 from confluence_sync.mentions import with_names
 from confluence_sync.model import Page, PageRef, Presence, Scope
@@ -197,7 +198,7 @@ def test_names_of_mentioned_users_are_asked_once() -> None:
         [mentioning("bob", "carl")],
         [mentioning("ada")],
     ]
-    assert list(with_names(batches, known, known, users)) == batches
+    assert list(with_names(batches, known, known, "scope", users)) == batches
     assert known.asked == [["bob"], ["carl"]]
     assert users == {"ada": "Ada", "bob": "Name of bob", "carl": "Name of carl"}
     assert known.noted == {"bob": "Name of bob", "carl": "Name of carl"}
@@ -207,14 +208,14 @@ def test_an_empty_name_is_no_name() -> None:
     """A user whose name may not be seen stays an id."""
     known: Any = Names()
     users: dict[str, str] = {}
-    list(with_names([[mentioning("nameless")]], known, known, users))
+    list(with_names([[mentioning("nameless")]], known, known, "scope", users))
     assert users == known.noted == {}
 
 
 def test_hundreds_of_names_are_asked_in_parts() -> None:
     """At most 250 users a request."""
     known: Any = Names()
-    list(with_names([[mentioning(*(f"u{n}" for n in range(600)))]], known, known, {}))
+    list(with_names([[mentioning(*(f"u{n}" for n in range(600)))]], known, known, "scope", {}))
     assert [len(some) for some in known.asked] == [250, 250, 100]
 
 
@@ -232,3 +233,51 @@ def test_mentions_read_as_names(settings_for: SettingsFor) -> None:
     [hit] = backend.open("confluence").query("Ask", 5)
     assert "@Person" in hit.text
     assert "712020" not in hit.text
+
+
+def test_a_page_waits_for_the_names_that_could_not_be_asked_for() -> None:
+    """A failing question is no answer: the page that needs it fails, and the others go on."""
+
+    class Broken(Names):
+        def names(self, user_ids: list[str]) -> dict[str, str]:
+            raise ServerFailed("users-bulk answered 500", 500)
+
+    broken: Any = Broken()
+    other = replace(mentioning("ada"), ref=PageRef("2", 1, "other"))
+    [batch] = with_names([[mentioning("bob"), other]], broken, broken, "scope", {"ada": "Ada"})
+    assert batch[1] == other
+    assert isinstance(batch[0], Failure)
+    assert "users-bulk answered 500" in batch[0].why
+
+
+def test_names_and_labels_that_were_refused_come_in_once_they_are_given(settings_for: SettingsFor) -> None:
+    """A run without the scopes for labels and users writes the pages without them; the first run that may see them brings them in."""
+    from confluence_sync.plan import Wanted
+    from confluence_sync.run import Means
+    from confluence_sync.stores.memory import MemoryBackend
+    from confluence_sync.sync import run
+
+    body = {"storage": {"value": '<p>Ask <ac:link><ri:user ri:account-id="712020:abc"/></ac:link>.</p>'}}
+    labels = {"labels": {"results": [{"name": "red"}]}}
+    backend = MemoryBackend()
+    with Simulator([page(1, body=body, metadata=labels), page(2)]) as simulator:
+
+        def sync() -> tuple[int, str, tuple[str, ...]]:
+            report = run(settings_for(simulator), Wanted(), Means(patience=HASTY, backend=backend))
+            [hit] = [hit for hit in backend.open("confluence").query("Ask", 5) if hit.metadata.page_id == "1"]
+            assert report.exit == 0
+            return report.spaces[0].pages.changed, hit.text, hit.metadata.labels
+
+        simulator.faults.put(read_rules("users-bulk -> 403; content/search -> 403; labels -> 403; rest/api/content/ -> 410"))
+        sync()
+        before = simulator.requests.total()
+        changed, text, found = sync()
+        assert (changed, "@Person" in text, found) == (0, False, ())
+        refused = simulator.requests.total() - before
+        simulator.faults.put([])
+        changed, text, found = sync()
+        assert (changed, "@Person" in text, found) == (1, True, ("red",))
+        before = simulator.requests.total()
+        assert sync()[0] == 0
+        asked_again, who_are_we = 4, 3  # search, labels, v1 and names; each refusal but that of search may be the token's end
+        assert refused - (simulator.requests.total() - before) == asked_again + who_are_we

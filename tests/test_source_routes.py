@@ -208,6 +208,14 @@ def test_without_any_right_to_labels_pages_come_without(simulator: Simulator, op
     assert "read:label:confluence" in "\n".join(source.missing())
 
 
+def test_labels_come_by_v1_where_nothing_else_gives_them(simulator: Simulator, opened: Opened) -> None:
+    """Search and v2 may end while v1 still answers: no label is lost between them."""
+    put(simulator, "content/search -> 410; labels$ -> 410")
+    pages = good(read(opened(simulator, "site")))
+    assert [p.ref.id for p in pages if p.labels == ("even",)] == ["2", "4", "6"]
+    assert all(p.labels_known for p in pages)
+
+
 def test_the_page_that_search_does_not_show_yet_has_its_labels(
     simulator: Simulator, opened: Opened, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -472,9 +480,9 @@ def test_names_are_no_reason_to_fail(simulator: Simulator, opened: Opened) -> No
     """Without the scope for users names are left out, and not asked for again."""
     source = opened(simulator)
     put(simulator, "users-bulk -> 403")
-    assert source.names(["712020:a"]) == {}
+    assert source.names(["712020:a"]) is None
     before = source.requests
-    assert source.names(["712020:a"]) == {}
+    assert source.names(["712020:a"]) is None
     assert source.requests == before
     assert "read:user:confluence" in "\n".join(source.missing())
 

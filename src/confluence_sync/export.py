@@ -14,7 +14,7 @@ from confluence_sync.export_folder import FolderBackend, FolderStore, file_name,
 from confluence_sync.fetch import Fetched, fetched
 from confluence_sync.gone import delete_gone, refused_deletions
 from confluence_sync.listing import count_missing, make_plan, refs_to_fetch, spool
-from confluence_sync.mentions import with_names
+from confluence_sync.mentions import read_unnamed_again, with_names
 from confluence_sync.model import Entry, Page, digest
 from confluence_sync.plan import Kind, Plan, Wanted
 from confluence_sync.report import FailedPage, Held, Report, SpaceReport
@@ -67,6 +67,7 @@ def _export_space(job: Run, store: FolderStore, one: Chosen) -> None:
     listing = spool(job.state, job.source, key, scope, job.wanted, job.progress.at)
     report.pages.listed, report.listing_complete = listing.count, listing.complete
     _notice_missing(job, store, key)
+    read_unnamed_again(job.source, job.state, key)
     plan = make_plan(job.state, listing, recipe(one.space.key, one.space.name), job.wanted, job.settings.reconcile_after_runs)
     report.pages.unchanged, report.pages.deferred = plan.keep, plan.count(Kind.DEFER)
     bind(job, scope, one.wish)
@@ -98,7 +99,7 @@ def _write(job: Run, store: FolderStore, one: Chosen, plan: Plan, report: SpaceR
     users = job.state.names(job.source.id)
     batches = fetched(job.source, one.space, refs_to_fetch(job.state, plan.scope, BULK), job.settings.concurrency)
     made_by, done = recipe(one.space.key, one.space.name), 0
-    for batch in with_names(batches, job.source, job.state, users):
+    for batch in with_names(batches, job.source, job.state, plan.scope, users):
         _write_batch(job, store, plan.scope, batch, users, made_by, report)
         done += len(batch)
         job.progress.at(done)
@@ -136,5 +137,5 @@ def _count(report: SpaceReport, known: bool, changed: bool) -> None:
 
 def _entry(page: Page, made_by: str) -> Entry:
     ref = page.ref
-    labels = ",".join(page.labels)
-    return Entry(ref.id, ref.version, ref.fingerprint, made_by, ref.title, ref.parent_id, labels, (file_name(page),), "", settled=True)
+    files = (file_name(page),)
+    return Entry(ref.id, ref.version, ref.fingerprint, made_by, ref.title, ref.parent_id, page.labels_text, files, "", settled=True)

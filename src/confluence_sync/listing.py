@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from confluence_sync.database import Value
 from confluence_sync.errors import ServerFailed, SettingsError
-from confluence_sync.model import PageRef, Scope, plain_text
+from confluence_sync.model import LABELS_UNKNOWN, PageRef, Scope, batched, plain_text
 from confluence_sync.plan import Kind, Plan, Step, Wanted
-from confluence_sync.source.base import Source
+from confluence_sync.source.base import BULK, Source
 from confluence_sync.state import State
 
 log = logging.getLogger(__name__)
@@ -50,6 +50,8 @@ def spool(state: State, source: Source, key: str, scope: Scope, wanted: Wanted, 
         _keep_labelled(state, source, key, scope)
     if wanted.refresh_labels:
         _note_labels(state, source, key, scope)
+    else:
+        _note_unknown_labels(state, source, key)
     return Listing(key, scope, _count(state, key), complete=whole)
 
 
@@ -137,9 +139,27 @@ def _put_outside(state: State, key: str, page_ids: list[str]) -> None:
 
 def _note_labels(state: State, source: Source, key: str, scope: Scope) -> None:
     for batch in source.labels_of_space(scope.space):
-        with state.database.transaction():
-            rows = [(plain_text(",".join(labels)), key, page_id) for page_id, labels in batch.items()]
-            state.database.run_many("update listing set labels = ? where scope = ? and page_id = ?", rows)
+        _put_labels(state, key, batch)
+
+
+UNLABELLED = """select e.page_id from entry e join listing l on l.scope = e.scope and l.page_id = e.page_id
+where e.scope = ? and e.labels = ? and l.inside = 1 order by e.page_id"""
+
+
+def _note_unknown_labels(state: State, source: Source, key: str) -> None:
+    """Asks again for labels that an earlier run was not given: a request or two where they are still not to be had."""
+    unlabelled = [str(row[0]) for row in state.database.rows(UNLABELLED, [key, LABELS_UNKNOWN])]
+    for some in batched(unlabelled, BULK):
+        found = source.labels(some)
+        if not found:
+            return
+        _put_labels(state, key, found)
+
+
+def _put_labels(state: State, key: str, found: Mapping[str, tuple[str, ...]]) -> None:
+    with state.database.transaction():
+        rows = [(plain_text(",".join(labels)), key, page_id) for page_id, labels in found.items()]
+        state.database.run_many("update listing set labels = ? where scope = ? and page_id = ?", rows)
 
 
 CHANGED = """(e.settled = 0 or e.fingerprint <> l.fingerprint or e.recipe <> ? or ? = 1

@@ -4,21 +4,57 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
+from confluence_sync.errors import RemoteError
 from confluence_sync.fetch import Fetched
 from confluence_sync.model import Page, batched
-from confluence_sync.source.base import Source
+from confluence_sync.source.base import Failure, Source
 from confluence_sync.state import State
 
+AT_ONCE = 250
 
-def with_names(batches: Iterable[Fetched], source: Source, state: State, users: dict[str, str]) -> Iterator[Fetched]:
-    """The batches unchanged; before each, `users` has got the names of those it mentions, as far as they may be seen."""
+
+def with_names(batches: Iterable[Fetched], source: Source, state: State, scope: str, users: dict[str, str]) -> Iterator[Fetched]:
+    """The batches; before each, `users` has got the names of those it mentions, as far as they may be seen.
+
+    Where the question itself fails, a page with such a mention fails, too: written without the name it would stay so.
+    """
     from confluence_sync.convert import mentioned_users
 
     for batch in batches:
-        mentioned = {user for page in batch if isinstance(page, Page) for user in mentioned_users(page.body)}
-        unknown = sorted(mentioned - users.keys())
-        if unknown:
-            found = {i: name for some in batched(unknown, 250) for i, name in source.names(some).items() if name}
+        mentioned = {page.ref.id: mentioned_users(page.body) - users.keys() for page in batch if isinstance(page, Page)}
+        unnamed = {page_id: some for page_id, some in mentioned.items() if some}
+        try:
+            found = _names(source, sorted(set().union(*unnamed.values())))
+        except RemoteError as error:
+            why = f"the names of the users that it mentions could not be asked for: {error}"
+            yield [_failed(one, why) if isinstance(one, Page) and one.ref.id in unnamed else one for one in batch]
+            continue
+        if found is None:
+            state.note_unnamed(scope, {page_id: min(some) for page_id, some in unnamed.items()})
+        elif found:
             state.note_names(source.id, found)
             users.update(found)
         yield batch
+
+
+def read_unnamed_again(source: Source, state: State, scope: str) -> None:
+    """Pages that went in without names, for want of a permission, are read again once names are given; until then that costs a request."""
+    unnamed = state.unnamed(scope)
+    asked = sorted(set(unnamed.values()))[:AT_ONCE]
+    if asked and source.names(asked) is not None:
+        state.read_again(scope, unnamed)
+
+
+def _failed(page: Page, why: str) -> Failure:
+    return Failure(page.ref.id, page.ref.title, why)
+
+
+def _names(source: Source, user_ids: list[str]) -> dict[str, str] | None:
+    """Names by user id, without those of the nameless; None where this account is not given any."""
+    found: dict[str, str] = {}
+    for some in batched(user_ids, AT_ONCE):
+        names = source.names(some)
+        if names is None:
+            return None
+        found |= {user_id: name for user_id, name in names.items() if name}
+    return found

@@ -50,9 +50,15 @@ class PageRef:
         return digest(str(self.version), self.title, self.parent_id, size=8)
 
 
+LABELS_UNKNOWN = "?"  # in the state, of a page whose labels nobody gave us; Confluence allows no such label
+
+
 @dataclass(frozen=True, slots=True)
 class Page:
-    """A page with its body. `site` is the address a reader uses, with /wiki on Cloud; `updated_at` is RFC 3339 in UTC."""
+    """A page with its body. `site` is the address a reader uses, with /wiki on Cloud; `updated_at` is RFC 3339 in UTC.
+
+    `labels` are () also where this account was not given them, and then `labels_known` is False.
+    """
 
     ref: PageRef
     source: str
@@ -64,6 +70,12 @@ class Page:
     representation: str = "storage"
     labels: tuple[str, ...] = ()
     updated_at: str = ""
+    labels_known: bool = True
+
+    @property
+    def labels_text(self) -> str:
+        """The labels as the state keeps them."""
+        return ",".join(self.labels) if self.labels_known else LABELS_UNKNOWN
 
 
 @dataclass(frozen=True, slots=True)

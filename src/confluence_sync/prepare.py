@@ -62,7 +62,7 @@ def prepare(pages: list[Page], cut: Cut, users: Mapping[str, str]) -> list[Prepa
     for page in pages:
         converted = to_markdown(page, users)
         made = chunks(page, converted.markdown, limits)
-        done.append(Prepared(page.ref, tuple(made), ",".join(page.labels), cut.recipe, tuple(sorted(converted.degraded.items()))))
+        done.append(Prepared(page.ref, tuple(made), page.labels_text, cut.recipe, tuple(sorted(converted.degraded.items()))))
     return done
 
 

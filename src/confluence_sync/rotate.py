@@ -165,7 +165,7 @@ class Rotation:
             refs = self.state.pending(generation, BULK)
             pages = fetched(job.source, self.scope.space, refs, job.settings.concurrency)
             users = job.state.names(job.source.id)
-            yield from workshop.run(with_names(pages, job.source, job.state, users), users)
+            yield from workshop.run(with_names(pages, job.source, job.state, self.plan.scope, users), users)
 
     def switch(self, generation: Generation) -> None:
         """Readers see the new one from here on."""

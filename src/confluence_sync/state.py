@@ -35,6 +35,8 @@ create temporary table if not exists held (
   recipe text not null, chunk_index integer not null, chunk_count integer not null, title text not null, labels text not null,
   reader_hash text not null, primary key (space_key, page_id, chunk_id));
 create table if not exists run (started text primary key, report text not null);
+create table if not exists unnamed (
+  scope text not null, page_id text not null, user_id text not null, primary key (scope, page_id));
 create table if not exists username (source text not null, user_id text not null, name text not null, primary key (source, user_id));
 """
 ENTRY = "page_id, version, fingerprint, recipe, title, parent_id, labels, chunk_ids, reader_hash, settled"
@@ -133,7 +135,7 @@ class State:
             self.database.run("delete from entry where scope in (select scope from binding where target = ?)", [target])
             self.database.run("delete from binding where target = ?", [target])
             for before, now in scopes.items():
-                for table in ("entry", "listing", "step"):
+                for table in ("entry", "listing", "step", "unnamed"):
                     self.database.run(f"delete from {table} where scope = ?", [now])
                     self.database.run(f"update {table} set scope = ? where scope = ?", [now, before])
                 self.database.run("update binding set scope = ?, target = ? where scope = ?", [now, target, before])
@@ -203,6 +205,24 @@ class State:
                 "insert into username values (?, ?, ?) on conflict (source, user_id) do update set name = excluded.name",
                 [(source, user_id, name) for user_id, name in names.items()],
             )
+
+    def unnamed(self, scope: str) -> dict[str, str]:
+        """Pages that went in without the name of a user they mention, because no names were given, each with one such user."""
+        return {str(i): str(user_id) for i, user_id in self.database.rows("select page_id, user_id from unnamed where scope = ?", [scope])}
+
+    def note_unnamed(self, scope: str, users: Mapping[str, str]) -> None:
+        with self.database.transaction():
+            self.database.run_many(
+                "insert into unnamed values (?, ?, ?) on conflict (scope, page_id) do update set user_id = excluded.user_id",
+                [(scope, page_id, user_id) for page_id, user_id in users.items()],
+            )
+
+    def read_again(self, scope: str, page_ids: Iterable[str]) -> None:
+        """The next plan converts these pages again; they are not among the unnamed any more."""
+        rows = [(scope, page_id) for page_id in page_ids]
+        with self.database.transaction():
+            self.database.run_many("update entry set recipe = '' where scope = ? and page_id = ?", rows)
+            self.database.run_many("delete from unnamed where scope = ? and page_id = ?", rows)
 
     def note_run(self, started: str, report: str, keep: int = 100) -> None:
         with self.database.transaction():

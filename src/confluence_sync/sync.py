@@ -24,7 +24,7 @@ from confluence_sync.golden import ask_golden, check_questions
 from confluence_sync.gone import delete_gone, refused_deletions
 from confluence_sync.listing import count_missing, make_plan, refs_to_fetch, spool
 from confluence_sync.live import LiveStore, tell_live
-from confluence_sync.mentions import with_names
+from confluence_sync.mentions import read_unnamed_again, with_names
 from confluence_sync.model import Scope, Space
 from confluence_sync.patch import patch
 from confluence_sync.plan import Kind, Plan, Wanted
@@ -115,6 +115,7 @@ def plan_space(job: Run, one: Chosen, report: SpaceReport) -> tuple[Scope, Plan]
     drop_other_shards(job, scope)
     listing = spool(job.state, job.source, scope_key(job, scope), scope, job.wanted, job.progress.at)
     report.pages.listed, report.listing_complete = listing.count, listing.complete
+    read_unnamed_again(job.source, job.state, listing.key)
     job.cut = cut_for(job.settings.chunk_tokens, job.settings.chunk_overlap, one.space, job.source.site)
     return scope, make_plan(job.state, listing, job.cut.recipe, job.wanted, job.settings.reconcile_after_runs)
 
@@ -128,7 +129,7 @@ def write_pages(job: Run, space: Space, plan: Plan, report: SpaceReport) -> None
     try:
         pages = fetched(job.source, space, refs_to_fetch(job.state, plan.scope, BULK), job.settings.concurrency)
         users = job.state.names(job.source.id)
-        groups = workshop.run(with_names(pages, job.source, job.state, users), users)
+        groups = workshop.run(with_names(pages, job.source, job.state, plan.scope, users), users)
         for done in patch(job.state, job.store, plan.scope, groups, report, job.wanted.rebuild):
             job.progress.at(done)
             left = plan.fetches - done - report.pages.failed

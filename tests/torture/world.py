@@ -34,12 +34,13 @@ PAGES = 14
 
 
 def body(page: int, words: str = "first") -> str:
-    """A page of three sections, so that it has several chunks."""
+    """A page of three sections, so that it has several chunks; it mentions a user, a new one on the second day."""
     sections = (
-        f"<h2>Section {n} of {page}</h2><p>{words or 'first'} words about part {n} of page {page}. {'More of it. ' * 18}</p>"
+        f"<h2>Section {n} of {page}</h2><p>{words or 'first'} words about part {n} of page {page}. {'More of it. ' * 17}</p>"
         for n in (1, 2, 3)
     )
-    return f"<p>Page {page} begins.</p>{''.join(sections)}"
+    asked = f'<ac:link><ri:user ri:account-id="557058:u{page % 21}"/></ac:link>'
+    return f"<p>Page {page} begins, says {asked}.</p>{''.join(sections)}"
 
 
 def page(number: int, text: str, space: str = SPACE) -> dict[str, object]:

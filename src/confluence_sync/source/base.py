@@ -51,6 +51,9 @@ class Source(Protocol):
     def labelled(self, space: Space, labels: Sequence[str]) -> Iterator[list[str]]:
         """Ids of the pages that carry one of the labels, one list a request; ends as listing() does."""
 
+    def labels(self, page_ids: Sequence[str]) -> dict[str, tuple[str, ...]]:
+        """Labels by page id, for at most BULK pages; what this account is not given is missing. Never raises for that."""
+
     def labels_of_space(self, space: Space) -> Iterator[dict[str, tuple[str, ...]]]:
         """Labels of every page of a space by page id, one mapping a request; ends as listing() does."""
 
@@ -69,8 +72,8 @@ class Source(Protocol):
     def presence(self, page_ids: Sequence[str], scope: Scope) -> dict[str, Presence]:
         """What became of pages that a whole listing of the scope did not show, each by its own id."""
 
-    def names(self, user_ids: Sequence[str]) -> dict[str, str]:
-        """Display names of mentioned users, as far as this account may see them; never raises for a missing permission."""
+    def names(self, user_ids: Sequence[str]) -> dict[str, str] | None:
+        """Display names of mentioned users, as far as they have any; None where this account may see none."""
 
     def close(self) -> None: ...
 

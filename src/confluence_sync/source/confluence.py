@@ -14,7 +14,7 @@ from confluence_sync.source.bodies import Bodies
 from confluence_sync.source.identity import whoami
 from confluence_sync.source.route import Record, Route
 from confluence_sync.source.routing import Routes
-from confluence_sync.source.v1 import Cql
+from confluence_sync.source.v1 import V1, Cql
 from confluence_sync.source.v2 import V2
 
 log = logging.getLogger(__name__)
@@ -84,7 +84,7 @@ class Confluence:
     def pages(self, refs: Sequence[PageRef], space: Space) -> list[Page | Failure]:
         read = Bodies(self.routes)
         read.read(list(refs))
-        labels = self._labels([i for i, record in read.records.items() if record.labels is None])
+        labels = self.labels([i for i, record in read.records.items() if record.labels is None])
         return [read.failures.get(ref.id) or self._page(ref, read.records.get(ref.id), space, labels) for ref in refs]
 
     def presence(self, page_ids: Sequence[str], scope: Scope) -> dict[str, Presence]:
@@ -96,14 +96,17 @@ class Confluence:
                 answers[page_id] = self._present_alone(page_id, scope)
         return answers
 
-    def names(self, user_ids: Sequence[str]) -> dict[str, str]:
-        if not user_ids or self.v2 is None or "names" in self._mute:
+    def names(self, user_ids: Sequence[str]) -> dict[str, str] | None:
+        if not user_ids or self.v2 is None:
             return {}
+        if "names" in self._mute:
+            return None
         try:
             return self.v2.names(user_ids)
-        except RemoteError as error:
+        except (Gone, NotAllowed, NotFound) as error:
+            self.whoami()  # raises when it is the token that ended
             self._leave_out("names", f"names of mentioned users are left out: {error} (scope read:user:confluence)")
-            return {}
+            return None
 
     def close(self) -> None:
         self.link.close()
@@ -119,14 +122,21 @@ class Confluence:
             self._mute[what] = why
             log.warning("%s", why)
 
-    def _labels(self, page_ids: list[str]) -> dict[str, tuple[str, ...]]:
+    def labels(self, page_ids: Sequence[str]) -> dict[str, tuple[str, ...]]:
         """Labels by page id. What CQL's index does not show yet is asked for one by one; without permission there are none."""
-        if not page_ids or "labels" in self._mute:
+        if not page_ids:
             return {}
         found = self._labels_by_search(page_ids) if "CQL labels" not in self._mute else {}
-        return found | self._labels_one_by_one([i for i in page_ids if i not in found])
+        rest = [page_id for page_id in page_ids if page_id not in found]
+        for route in self.routes.routes:
+            if rest and isinstance(route, (V2, V1)):
+                labels, rest = self._labels_one_by_one(route, rest)
+                found |= labels
+        if any(f"{route.name} labels" in self._mute for route in self.routes.routes) and len(found) < len(page_ids):
+            self._leave_out("labels", "pages go in without their labels; each run asks for those again")
+        return found
 
-    def _labels_by_search(self, page_ids: list[str]) -> dict[str, tuple[str, ...]]:
+    def _labels_by_search(self, page_ids: Sequence[str]) -> dict[str, tuple[str, ...]]:
         try:
             return self.cql.labels(page_ids)
         except (Gone, NotAllowed) as error:
@@ -138,26 +148,27 @@ class Confluence:
             log.warning("labels of %d pages are asked for one by one: %s", len(page_ids), error)
         return {}
 
-    def _labels_one_by_one(self, page_ids: list[str]) -> dict[str, tuple[str, ...]]:
-        if self.v2 is None:
-            return {}
+    def _labels_one_by_one(self, route: V2 | V1, page_ids: list[str]) -> tuple[dict[str, tuple[str, ...]], list[str]]:
+        """What the route gave, and the ids of the pages that another may know more of."""
+        if f"{route.name} labels" in self._mute:
+            return {}, page_ids
         found: dict[str, tuple[str, ...]] = {}
-        for page_id in page_ids:
+        for asked, page_id in enumerate(page_ids):
             try:
-                found[page_id] = self.v2.labels(page_id)
+                found[page_id] = route.labels(page_id)
             except NotFound:
                 log.info("page %s went, or its space closed, between its body and its labels", page_id)
             except (Gone, NotAllowed) as error:
                 self.whoami()  # raises when it is the token that ended: pages must not lose their labels to that
-                self._leave_out("labels", f"labels are left out: {error} (scope read:label:confluence)")
-                return found
-        return found
+                self._leave_out(f"{route.name} labels", f"labels are not served by {route.name}: {error} (scope {route.label_scope})")
+                return found, page_ids[asked:]
+        return found, []
 
     def _page(self, ref: PageRef, record: Record | None, space: Space, labels: dict[str, tuple[str, ...]]) -> Page | Failure:
         if record is None:
             return Failure(ref.id, ref.title, "it was in the listing, but asking for it by id did not return it")
         known = record.labels if record.labels is not None else labels.get(ref.id)
-        if known is None and self.v2 and "labels" not in self._mute:
+        if known is None and self.v2 and "v2 labels" not in self._mute:
             return Failure(ref.id, ref.title, "its body came and its labels did not: it went, or its space closed, while it was read")
         url = f"{self.routes.site}{record.webui or f'/spaces/{space.key}/pages/{ref.id}'}"
         return Page(
@@ -171,6 +182,7 @@ class Confluence:
             representation=record.representation,
             labels=known or (),
             updated_at=record.ref.updated_at,
+            labels_known=known is not None,
         )
 
     # what became of a page
@@ -215,7 +227,7 @@ class Confluence:
         """Asked of the page itself: its own labels and its own ancestors."""
         if scope.folder_id and scope.folder_id not in self.ancestors(page_id):
             return True
-        return bool(scope.labels) and not set(scope.labels) & set(self._labels([page_id]).get(page_id, scope.labels))
+        return bool(scope.labels) and not set(scope.labels) & set(self.labels([page_id]).get(page_id, scope.labels))
 
 
 def _unknown(page_id: str, error: RemoteError) -> Presence:

@@ -117,6 +117,7 @@ class V1:
 
     name = "v1"
     scope = "read:confluence-content.all and read:confluence-space.summary"
+    label_scope = "read:confluence-content.all"
     bulk = 1
 
     def __init__(self, link: Link, api: str) -> None:
@@ -156,6 +157,11 @@ class V1:
     def record(self, page_id: str, *, bodies: bool) -> Record:
         params = [("status", "any"), ("expand", WITH_BODY if bodies else PLAIN)]
         return _record(as_object(self._link.get(f"{self._api}/content/{page_id}", params), "content"), bodies)
+
+    def labels(self, page_id: str) -> tuple[str, ...]:
+        """The page's labels, sorted. Raises NotFound."""
+        params = [("status", "any"), ("expand", "metadata.labels")]
+        return _labels(as_object(self._link.get(f"{self._api}/content/{page_id}", params), "content"))
 
     def rendered(self, page_id: str) -> Record:
         answer = self._link.get(f"{self._api}/content/{page_id}", [("expand", WITH_RENDERED)])

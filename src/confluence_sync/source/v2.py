@@ -20,6 +20,7 @@ class V2:
 
     name = "v2"
     scope = "read:page:confluence and read:space:confluence"
+    label_scope = "read:label:confluence"
     bulk = 250
 
     def __init__(self, link: Link) -> None:
