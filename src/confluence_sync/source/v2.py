@@ -84,6 +84,8 @@ class V2:
         """Display names by account id, at most 250 ids. Needs the scope read:user:confluence."""
         answer = as_object(self._link.send("POST", f"{API}/users-bulk", payload={"accountIds": list(user_ids)}).json(), "users")
         users = objects(answer, "results", "users")
+        if child(answer, "_links", "users").get("next"):
+            raise BadAnswer(f"users-bulk gave {len(users)} of {len(user_ids)} users and says that more follow, which it has no way to give")
         return {text(u, "accountId", "user"): text(u, "displayName", "user", default="") for u in users}
 
     def _follow(self, path: str, params: Pairs) -> Iterator[JsonObject]:
