@@ -33,8 +33,12 @@ def new_database(postgres: str, template: str = "template1") -> str:
     import psycopg
 
     name = "t" + uuid.uuid4().hex[:12]
-    with psycopg.connect(postgres, autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE {name} TEMPLATE {template}".encode())
+    try:
+        with psycopg.connect(postgres, autocommit=True) as connection:
+            connection.execute(f"CREATE DATABASE {name} TEMPLATE {template}".encode())
+    except psycopg.OperationalError as error:
+        said = (data_folder(postgres) / "log").read_text(errors="replace")
+        pytest.fail(f"PostgreSQL makes no database: {error}\nIts log ends with:\n{said[-3000:]}")
     return postgres.replace("/postgres?", f"/{name}?")
 
 
