@@ -81,6 +81,7 @@ def test_milvus_lite(tmp_path: Path) -> None:
     torture("milvus", str(tmp_path / "milvus.db"), one_whole)
 
 
+@pytest.mark.slow  # two minutes: it takes seconds to open a collection
 def test_milvus_standalone(milvus: str) -> None:  # a fixture
     """The same on a server."""
     torture("milvus", milvus, one_whole)

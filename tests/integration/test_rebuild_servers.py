@@ -34,6 +34,7 @@ class Apart(MilvusBackend):
         return super().open(self.prefix + collection)
 
 
+@pytest.mark.slow  # half a minute for each cut; Milvus Lite takes the same way
 class TestMilvusStandalone(RebuildContract):
     @pytest.fixture
     def connect(self, milvus: str) -> Connect:  # a fixture
