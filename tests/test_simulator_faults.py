@@ -278,3 +278,10 @@ def test_a_client_may_leave(simulator: Simulator) -> None:
 def test_what_is_not_http_is_refused(simulator: Simulator, sent: bytes) -> None:
     """Anything that cannot be read as a request answers 400 and closes."""
     assert ask(simulator, sent).startswith(b"HTTP/1.1 400")
+
+
+def test_a_slow_route_that_is_closed_says_so_slowly(simulator: Simulator, client: Client) -> None:
+    """A fault that lets the answer through does not open what another one closes."""
+    put(simulator, "pages -> slow=0.001; pages -> 410")
+    assert statuses(client, 2) == [410, 410]
+    assert simulator.faults.struck == {0: 2, 1: 2}

@@ -6,6 +6,7 @@ import random
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, fields
+from functools import partial
 from urllib.parse import unquote_plus
 
 from confluence_sync.errors import SettingsError
@@ -45,7 +46,10 @@ class Rule:
 
 @dataclass
 class Faults:
-    """The rules in force with what they have counted. The first rule that strikes a request decides."""
+    """The rules in force with what they have counted.
+
+    The first rule that strikes a request decides; one that lets the answer through (slowly, in part) lets through what the next ones say.
+    """
 
     rules: list[Rule] = field(default_factory=list)
     seed: int = 1
@@ -64,12 +68,15 @@ class Faults:
 
     def answer(self, request: Request, real: Callable[[], Answer], effect: Effect) -> Answer:
         """What the client gets: the real answer, or what the first striking rule makes of it."""
+        return self._answer(0, request, real, effect)
+
+    def _answer(self, start: int, request: Request, real: Callable[[], Answer], effect: Effect) -> Answer:
         said = f"{request.method} {unquote_plus(request.target)}"
-        for number, rule in enumerate(self.rules):
+        for number, rule in enumerate(self.rules[start:], start):
             if not re.search(rule.route, said) or not large(rule, request) or (rule.page and not holds_body(rule.page, request, real)):
                 continue
             if self._strikes(number, rule):
-                return strike(rule, request, real, effect)
+                return strike(rule, request, partial(self._answer, number + 1, request, real, effect), effect)
         return real()
 
     def _strikes(self, number: int, rule: Rule) -> bool:
