@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
 from confluence_sync.errors import RemoteError
 from confluence_sync.fetch import Fetched
@@ -30,7 +30,7 @@ def with_names(batches: Iterable[Fetched], source: Source, state: State, scope: 
             yield [_failed(one, why) if isinstance(one, Page) and one.ref.id in unnamed else one for one in batch]
             continue
         if found is None:
-            state.note_unnamed(scope, {page_id: min(some) for page_id, some in unnamed.items()})
+            _note_unnamed(state, scope, {page_id: min(some) for page_id, some in unnamed.items()})
         elif found:
             state.note_names(source.id, found)
             users.update(found)
@@ -39,10 +39,22 @@ def with_names(batches: Iterable[Fetched], source: Source, state: State, scope: 
 
 def read_unnamed_again(source: Source, state: State, scope: str) -> None:
     """Pages that went in without names, for want of a permission, are read again once names are given; until then that costs a request."""
-    unnamed = state.unnamed(scope)
-    asked = sorted(set(unnamed.values()))[:AT_ONCE]
+    rows = state.database.rows("select page_id, user_id from unnamed where scope = ?", [scope])
+    asked = sorted({str(user_id) for _, user_id in rows})[:AT_ONCE]
     if asked and source.names(asked) is not None:
-        state.read_again(scope, unnamed)
+        pages = [(scope, page_id) for page_id, _ in rows]
+        with state.database.transaction():
+            state.database.run_many("update entry set recipe = '' where scope = ? and page_id = ?", pages)
+            state.database.run_many("delete from unnamed where scope = ? and page_id = ?", pages)
+
+
+def _note_unnamed(state: State, scope: str, users: Mapping[str, str]) -> None:
+    """Pages that are about to go in without the name of a user they mention, each with one such user."""
+    with state.database.transaction():
+        state.database.run_many(
+            "insert into unnamed values (?, ?, ?) on conflict (scope, page_id) do update set user_id = excluded.user_id",
+            [(scope, page_id, user_id) for page_id, user_id in users.items()],
+        )
 
 
 def _failed(page: Page, why: str) -> Failure:

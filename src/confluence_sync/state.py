@@ -206,24 +206,6 @@ class State:
                 [(source, user_id, name) for user_id, name in names.items()],
             )
 
-    def unnamed(self, scope: str) -> dict[str, str]:
-        """Pages that went in without the name of a user they mention, because no names were given, each with one such user."""
-        return {str(i): str(user_id) for i, user_id in self.database.rows("select page_id, user_id from unnamed where scope = ?", [scope])}
-
-    def note_unnamed(self, scope: str, users: Mapping[str, str]) -> None:
-        with self.database.transaction():
-            self.database.run_many(
-                "insert into unnamed values (?, ?, ?) on conflict (scope, page_id) do update set user_id = excluded.user_id",
-                [(scope, page_id, user_id) for page_id, user_id in users.items()],
-            )
-
-    def read_again(self, scope: str, page_ids: Iterable[str]) -> None:
-        """The next plan converts these pages again; they are not among the unnamed any more."""
-        rows = [(scope, page_id) for page_id in page_ids]
-        with self.database.transaction():
-            self.database.run_many("update entry set recipe = '' where scope = ? and page_id = ?", rows)
-            self.database.run_many("delete from unnamed where scope = ? and page_id = ?", rows)
-
     def note_run(self, started: str, report: str, keep: int = 100) -> None:
         with self.database.transaction():
             key = f"{started} {time.time_ns()}"  # two runs may begin in one second

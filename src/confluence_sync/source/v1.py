@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 
 from confluence_sync.errors import BadAnswer, Gone, NotAllowed, NotFound, Rejected
 from confluence_sync.http import Link
-from confluence_sync.jsonvalue import JsonObject, as_object, child, objects, text, whole
+from confluence_sync.jsonvalue import JsonObject, as_object, child, objects, text
 from confluence_sync.model import PageRef, Space
 from confluence_sync.source.paging import Pairs, base_of, follow
-from confluence_sync.source.route import RENDERED, Record, in_utc
+from confluence_sync.source.route import Record
+from confluence_sync.source.v1_shapes import ancestors_of, labels_of, record_of, ref_of, rendered_of, space_of
 
 PLAIN = "version,space"
 LISTED = "version,space,ancestors"
@@ -38,7 +38,7 @@ class Cql:
     def spaces(self) -> Iterator[list[Space]]:
         params = [("cql", "type=space"), ("limit", "200"), ("includeArchivedSpaces", "true")]
         for answer in self._follow(f"{self._api}/search", params):
-            yield [_space(child(item, "space", "search")) for item in objects(answer, "results", "search")]
+            yield [space_of(child(item, "space", "search")) for item in objects(answer, "results", "search")]
 
     def space(self, space_id: str) -> Space:
         for batch in self.spaces():
@@ -61,21 +61,21 @@ class Cql:
         """Labels of every page of a space by page id, one mapping a request."""
         params = [("cql", f"space={quoted(space.key)} and type=page order by id"), ("expand", "metadata.labels"), ("limit", "200")]
         for answer in self._follow(f"{self._api}/content/search", params):
-            yield {text(item, "id", "page"): _labels(item) for item in objects(answer, "results", "search")}
+            yield {text(item, "id", "page"): labels_of(item) for item in objects(answer, "results", "search")}
 
     def labels(self, page_ids: Sequence[str]) -> dict[str, tuple[str, ...]]:
         """Labels by page id for at most 200 pages; a page that the search index does not show yet is missing."""
         params = [("cql", f"id in ({','.join(page_ids)})"), ("expand", "metadata.labels"), ("limit", "200")]
         found: dict[str, tuple[str, ...]] = {}
         for answer in self._follow(f"{self._api}/content/search", params):
-            found.update((text(item, "id", "page"), _labels(item)) for item in objects(answer, "results", "search"))
+            found.update((text(item, "id", "page"), labels_of(item)) for item in objects(answer, "results", "search"))
         return found
 
     def records(self, page_ids: Sequence[str], *, bodies: bool, every_status: bool) -> list[Record]:
         params = [("cql", f"type=page and id in ({','.join(page_ids)})"), ("expand", WITH_BODY if bodies else PLAIN)]
         found = []
         for answer in self._follow(f"{self._api}/content/search", [*params, ("limit", str(self.bulk if bodies else 200))]):
-            found += [_record(item, bodies) for item in objects(answer, "results", "search")]
+            found += [record_of(item, bodies) for item in objects(answer, "results", "search")]
         return found
 
     def record(self, page_id: str, *, bodies: bool) -> Record:
@@ -88,12 +88,12 @@ class Cql:
     def rendered(self, page_id: str) -> Record:
         params = [("cql", f"type=page and id={page_id}"), ("expand", WITH_RENDERED)]
         answer = as_object(self._link.get(f"{self._api}/content/search", params), "search")
-        return _rendered(page_id, objects(answer, "results", "search"))
+        return rendered_of(page_id, objects(answer, "results", "search"))
 
     def ancestors(self, page_id: str) -> list[str]:
         params = [("cql", f"id={page_id}"), ("expand", "ancestors")]
         answer = as_object(self._link.get(f"{self._api}/content/search", params), "search")
-        return [a for item in objects(answer, "results", "search") for a in _ancestors(item)]
+        return [a for item in objects(answer, "results", "search") for a in ancestors_of(item)]
 
     def find(self, container_id: str) -> str:
         answer = as_object(self._link.get(f"{self._api}/content/search", [("cql", f"id={container_id}")]), "search")
@@ -104,7 +104,7 @@ class Cql:
     def _refs(self, cql: str, limit: int, expand: str) -> Iterator[list[PageRef]]:
         params = [("cql", cql), ("expand", expand), ("limit", str(min(limit, 200)))]
         for answer in self._follow(f"{self._api}/content/search", params):
-            yield [_ref(item) for item in objects(answer, "results", "search")]
+            yield [ref_of(item) for item in objects(answer, "results", "search")]
 
     def _follow(self, path: str, params: Pairs) -> Iterator[JsonObject]:
         for answer in follow(self._link, path, params):
@@ -128,7 +128,7 @@ class V1:
     def spaces(self) -> Iterator[list[Space]]:
         seen: set[str] = set()
         for answer in self._follow(f"{self._api}/space", [("limit", "100")]):
-            spaces = [_space(item) for item in objects(answer, "results", "space")]
+            spaces = [space_of(item) for item in objects(answer, "results", "space")]
             yield [s for s in spaces if s.id not in seen]
             seen.update(s.id for s in spaces)
 
@@ -142,7 +142,7 @@ class V1:
     def listing(self, space: Space, limit: int) -> Iterator[list[PageRef]]:
         params = [("spaceKey", space.key), ("type", "page"), ("status", "current"), ("expand", LISTED), ("limit", str(min(limit, 200)))]
         for answer in self._follow(f"{self._api}/content", params):
-            yield [_ref(item) for item in objects(answer, "results", "content")]
+            yield [ref_of(item) for item in objects(answer, "results", "content")]
 
     def records(self, page_ids: Sequence[str], *, bodies: bool, every_status: bool) -> list[Record]:
         found = [self._found(page_id, bodies) for page_id in page_ids]
@@ -156,20 +156,20 @@ class V1:
 
     def record(self, page_id: str, *, bodies: bool) -> Record:
         params = [("status", "any"), ("expand", WITH_BODY if bodies else PLAIN)]
-        return _record(as_object(self._link.get(f"{self._api}/content/{page_id}", params), "content"), bodies)
+        return record_of(as_object(self._link.get(f"{self._api}/content/{page_id}", params), "content"), bodies)
 
     def labels(self, page_id: str) -> tuple[str, ...]:
         """The page's labels, sorted. Raises NotFound."""
         params = [("status", "any"), ("expand", "metadata.labels")]
-        return _labels(as_object(self._link.get(f"{self._api}/content/{page_id}", params), "content"))
+        return labels_of(as_object(self._link.get(f"{self._api}/content/{page_id}", params), "content"))
 
     def rendered(self, page_id: str) -> Record:
         answer = self._link.get(f"{self._api}/content/{page_id}", [("expand", WITH_RENDERED)])
-        return _rendered(page_id, [as_object(answer, "content")])
+        return rendered_of(page_id, [as_object(answer, "content")])
 
     def ancestors(self, page_id: str) -> list[str]:
         item = as_object(self._link.get(f"{self._api}/content/{page_id}", [("expand", "ancestors")]), "content")
-        return _ancestors(item)
+        return ancestors_of(item)
 
     def find(self, container_id: str) -> str:
         self._link.get(f"{self._api}/content/{container_id}")
@@ -201,55 +201,3 @@ class DataCenter(V1):
             return self._search.records(page_ids, bodies=bodies, every_status=False)
         except (Gone, NotAllowed, NotFound, Rejected):
             return []
-
-
-def _space(item: JsonObject) -> Space:
-    archived = text(item, "status", "space", default="current").lower() == "archived"
-    key = text(item, "key", "space")
-    return Space(
-        text(item, "id", "space", default=key), key, text(item, "name", "space"), text(item, "type", "space", default="global"), archived
-    )
-
-
-def _ref(item: JsonObject) -> PageRef:
-    version = child(item, "version", "page")
-    above = _ancestors(item)
-    when = in_utc(text(version, "when", "page.version", default=""))
-    return PageRef(
-        text(item, "id", "page"),
-        whole(version, "number", "page.version"),
-        text(item, "title", "page"),
-        above[-1] if above else "",
-        when,
-    )
-
-
-def _ancestors(item: JsonObject) -> list[str]:
-    return [text(a, "id", "ancestor") for a in objects(item, "ancestors", "page")] if "ancestors" in item else []
-
-
-def _labels(item: JsonObject) -> tuple[str, ...]:
-    labels = child(child(item, "metadata", "page"), "labels", "page.metadata")
-    return tuple(sorted({text(label, "name", "label") for label in objects(labels, "results", "labels")})) if labels else ()
-
-
-def _record(item: JsonObject, bodies: bool) -> Record:
-    webui = text(child(item, "_links", "page"), "webui", "page", default="")
-    key = text(child(item, "space", "page"), "key", "page.space", default="")
-    labels = _labels(item) if bodies else None
-    body = _body(item, "storage") if bodies else None
-    return Record(_ref(item), text(item, "status", "page", default="current"), key, webui, body, labels=labels)
-
-
-def _rendered(page_id: str, items: list[JsonObject]) -> Record:
-    for item in items:
-        found = ((form, _body(item, form)) for form in RENDERED)
-        form, body = next(((form, body) for form, body in found if body is not None), ("", None))
-        if body is not None:
-            return replace(_record(item, bodies=True), body=body, representation=form)
-    raise BadAnswer(f"page {page_id} has neither a storage format nor a rendered body")
-
-
-def _body(item: JsonObject, form: str) -> str | None:
-    held = child(child(item, "body", "page"), form, "page.body")
-    return text(held, "value", f"page.body.{form}") if held.get("value") is not None else None
