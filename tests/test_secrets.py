@@ -158,6 +158,7 @@ def test_a_containers_last_words_have_none(tmp_path: Path, monkeypatch: pytest.M
     last = tmp_path / "termination-log"
     last.touch()
     monkeypatch.setattr(syncing, "TERMINATION_MESSAGE", last)
+    monkeypatch.setattr("confluence_sync.http.Patience.__init__.__defaults__", (2, 0.01, 0.05, 5.0))
     with echo(status) as url:
         for name, value in environment(url, tmp_path).items():
             monkeypatch.setenv(name, value)
