@@ -35,8 +35,8 @@ def _end(units: Sequence[Unit], start: int, budget: int) -> int:
             longest = position
             if size >= LEAST * budget:
                 candidates.append(position)
-                if unit.strength == MAJOR and size >= ENOUGH * budget:
-                    return position
+            if size >= ENOUGH * budget and unit.strength == MAJOR:
+                return position
         size += unit.tokens
         if size + unit.close_tokens > budget:
             return _best(units, candidates) if candidates else longest

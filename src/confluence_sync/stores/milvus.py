@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, closing, nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import cast
@@ -91,17 +91,11 @@ class MilvusStore:
 
     def ids(self) -> Iterator[Stored]:
         """By growing id, a part at a time, so that the caller may write and delete in between."""
-        with said_plainly(self.where):
-            pages = self.client.query_iterator(
-                self.name, filter="part == 0", output_fields=["chunk", "metadata"], batch_size=1000,
-                consistency_level="Strong", timeout=PATIENCE,
-            )  # fmt: skip
-            try:
-                while found := pages.next():
-                    for row in found:
-                        yield Stored(str(row["chunk"]), _metadata(row["metadata"]))
-            finally:
-                pages.close()
+        asked = {"filter": "part == 0", "output_fields": ["chunk", "metadata"], "consistency_level": "Strong"}
+        with said_plainly(self.where), closing(self.client.query_iterator(self.name, **asked, batch_size=1000, timeout=PATIENCE)) as pages:
+            while found := pages.next():
+                for row in found:
+                    yield Stored(str(row["chunk"]), _metadata(row["metadata"]))
 
     def transaction(self) -> AbstractContextManager[None]:
         return nullcontext()
