@@ -130,7 +130,7 @@ def with_column(text: str, kind: str, rows: Rows) -> str:
     """The document with this kind's column made new and the others as they were."""
     before, _, rest = text.partition(BEGIN)
     table, _, after = rest.partition(END)
-    cells = [[cell.strip() for cell in line.strip("| ").split("|")] for line in table.strip().splitlines() if line.startswith("|")]
+    cells = [[cell.strip() for cell in line.strip()[1:-1].split("|")] for line in table.strip().splitlines() if line.startswith("|")]
     columns = {name: {row[0]: row[i] for row in cells[2:]} for i, name in enumerate(cells[0]) if i} if cells else {}
     columns = {name: rows if name == kind else columns.get(name, {}) for name in KINDS if name == kind or name in columns}
     measures = list(dict.fromkeys(measure for column in columns.values() for measure in column))
