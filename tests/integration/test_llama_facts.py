@@ -17,6 +17,9 @@ DOCS = Path(__file__).parents[2] / "docs" / "vector-apis.md"
 QUICK = {("0.2.12", "sqlite-vec")}  # a row takes minutes; the others are for integration-all
 
 
+RARELY = ", rarely"
+
+
 def documented() -> dict[tuple[str, str], dict[str, str]]:
     """The rows of the tables whose first headings are `server` and `provider`, joined by these two."""
     told: dict[tuple[str, str], dict[str, str]] = {}
@@ -49,4 +52,8 @@ def test_each_fact_is_as_documented(version: str, provider: str, own_server: Boo
     for name, fact in ((name, fact) for facts in TABLES for name, fact in facts.items()):
         with closing(Bench(server, provider)) as bench:
             measured[name] = fact(bench)
-    assert measured == documented()[(version, provider)]
+    told = documented()[(version, provider)]
+    for name, said in told.items():
+        if said.endswith(RARELY) and measured[name] in (said.removesuffix(RARELY), "all found"):
+            measured[name] = said  # a race that the server nearly always wins
+    assert measured == told
