@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 
-from confluence_sync.errors import ServerFailed
 from confluence_sync.fetch import fetched
 from confluence_sync.mentions import with_names
 from confluence_sync.model import Page, PageRef, Presence, Scope
@@ -235,19 +234,23 @@ def test_mentions_read_as_names(settings_for: SettingsFor) -> None:
     assert "712020" not in hit.text
 
 
-def test_a_page_waits_for_the_names_that_could_not_be_asked_for() -> None:
-    """A failing question is no answer: the page that needs it fails, and the others go on."""
+@pytest.mark.parametrize("fault", ["500", "empty-with-next", "half-json"])
+def test_names_that_could_not_be_asked_for_come_in_with_the_next_run(settings_for: SettingsFor, fault: str) -> None:
+    """A failing question stops no page; the next run asks again and reads the page anew, and the one after that does nothing."""
+    from confluence_sync.plan import Wanted
+    from confluence_sync.run import Means
+    from confluence_sync.stores.memory import MemoryBackend
+    from confluence_sync.sync import run
 
-    class Broken(Names):
-        def names(self, user_ids: list[str]) -> dict[str, str]:
-            raise ServerFailed("users-bulk answered 500", 500)
-
-    broken: Any = Broken()
-    other = replace(mentioning("ada"), ref=PageRef("2", 1, "other"))
-    [batch] = with_names([[mentioning("bob"), other]], broken, broken, "scope", {"ada": "Ada"})
-    assert batch[1] == other
-    assert isinstance(batch[0], Failure)
-    assert "users-bulk answered 500" in batch[0].why
+    body = {"storage": {"value": '<p>Ask <ac:link><ri:user ri:account-id="712020:abc"/></ac:link>.</p>'}}
+    backend, found = MemoryBackend(), []
+    with Simulator([page(1, body=body)]) as simulator:
+        for rules in (f"users-bulk -> {fault}", "", ""):
+            simulator.faults.put(read_rules(rules))
+            report = run(settings_for(simulator), Wanted(), Means(patience=HASTY, backend=backend))
+            [hit] = backend.open("confluence").query("Ask", 5)
+            found.append((report.exit, report.chunks.written, "@Person" in hit.text))
+    assert found == [(0, 1, False), (0, 1, True), (0, 0, True)]
 
 
 def test_names_and_labels_that_were_refused_come_in_once_they_are_given(settings_for: SettingsFor) -> None:

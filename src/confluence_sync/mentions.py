@@ -4,31 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 
-from confluence_sync.errors import RemoteError
 from confluence_sync.fetch import Fetched
 from confluence_sync.model import Page, batched
-from confluence_sync.source.base import Failure, Source
+from confluence_sync.source.base import Source
 from confluence_sync.state import State
 
 AT_ONCE = 250
 
 
 def with_names(batches: Iterable[Fetched], source: Source, state: State, scope: str, users: dict[str, str]) -> Iterator[Fetched]:
-    """The batches; before each, `users` has got the names of those it mentions, as far as they may be seen.
+    """The batches unchanged; before each, `users` has got the names of those it mentions, as far as they are given.
 
-    Where the question itself fails, a page with such a mention fails, too: written without the name it would stay so.
+    Pages that go in without are remembered: read_unnamed_again() in the next run brings the names in.
     """
     from confluence_sync.convert import mentioned_users
 
     for batch in batches:
         mentioned = {page.ref.id: mentioned_users(page.body) - users.keys() for page in batch if isinstance(page, Page)}
         unnamed = {page_id: some for page_id, some in mentioned.items() if some}
-        try:
-            found = _names(source, sorted(set().union(*unnamed.values())))
-        except RemoteError as error:
-            why = f"the names of the users that it mentions could not be asked for: {error}"
-            yield [_failed(one, why) if isinstance(one, Page) and one.ref.id in unnamed else one for one in batch]
-            continue
+        found = _names(source, sorted(set().union(*unnamed.values())))
         if found is None:
             _note_unnamed(state, scope, {page_id: min(some) for page_id, some in unnamed.items()})
         elif found:
@@ -38,7 +32,7 @@ def with_names(batches: Iterable[Fetched], source: Source, state: State, scope: 
 
 
 def read_unnamed_again(source: Source, state: State, scope: str) -> None:
-    """Pages that went in without names, for want of a permission, are read again once names are given; until then that costs a request."""
+    """Pages that went in without names are read again once names are given; where they are not, asking costs a request a run."""
     rows = state.database.rows("select page_id, user_id from unnamed where scope = ?", [scope])
     asked = sorted({str(user_id) for _, user_id in rows})[:AT_ONCE]
     if asked and source.names(asked) is not None:
@@ -55,10 +49,6 @@ def _note_unnamed(state: State, scope: str, users: Mapping[str, str]) -> None:
             "insert into unnamed values (?, ?, ?) on conflict (scope, page_id) do update set user_id = excluded.user_id",
             [(scope, page_id, user_id) for page_id, user_id in users.items()],
         )
-
-
-def _failed(page: Page, why: str) -> Failure:
-    return Failure(page.ref.id, page.ref.title, why)
 
 
 def _names(source: Source, user_ids: list[str]) -> dict[str, str] | None:

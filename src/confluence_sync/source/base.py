@@ -73,7 +73,7 @@ class Source(Protocol):
         """What became of pages that a whole listing of the scope did not show, each by its own id."""
 
     def names(self, user_ids: Sequence[str]) -> dict[str, str] | None:
-        """Display names of mentioned users, as far as they have any; None where this account may see none."""
+        """Display names of mentioned users, as far as they have any; None where none are given, now or ever."""
 
     def close(self) -> None: ...
 

@@ -106,7 +106,9 @@ class Confluence:
         except (Gone, NotAllowed, NotFound) as error:
             self.whoami()  # raises when it is the token that ended
             self._leave_out("names", f"names of mentioned users are left out: {error} (scope read:user:confluence)")
-            return None
+        except RemoteError as error:
+            self._leave_out("names", f"names of mentioned users are left out until the next run: {error}")
+        return None
 
     def close(self) -> None:
         self.link.close()
