@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from confluence_sync.adopt import _entry
 from confluence_sync.errors import Refused
 from confluence_sync.model import Chunk
 from confluence_sync.stores.base import Feature
@@ -221,3 +222,10 @@ def test_a_server_that_lost_its_features_is_not_believed(filled: Bench) -> None:
     store.features = full
     assert filled.sync().exit == 0
     assert filled.trouble() == ""
+
+
+def test_a_page_with_chunks_of_two_versions_shows_readers_neither() -> None:
+    """A run that ended between two chunks left old labels on one of them: whichever comes first, the page is not taken for the new one."""
+    rows = [("1", f"c{n}", 2, "f", "r", n, 2, "t", "red", shown) for n, shown in enumerate(("new", "old"))]
+    assert _entry("1", [*rows], "").reader_hash == _entry("1", rows[::-1], "").reader_hash == ""
+    assert _entry("1", [rows[0], (*rows[1][:9], "new")], "").reader_hash == "new"

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from confluence_sync.config import Settings
-from confluence_sync.errors import Rejected, RemoteError, SettingsError
+from confluence_sync.errors import Rejected, RemoteError, ServerFailed, SettingsError
 from confluence_sync.http import Patience
 from confluence_sync.stores import remote
 from confluence_sync.stores.vector_stores import VectorStoresBackend, open_backend
+from confluence_sync.stores.vector_stores_files import Files
 from tests.store_contract import DISK, FRENCH, LOGIN, SAMPLE, chunk
 from tests.vector_api_stub import stub_api
 from tests.vector_stores_stub import StubStores
@@ -173,3 +175,45 @@ def test_a_proxys_page_is_no_success(api: StubStores, backend: VectorStoresBacke
     store.delete([DISK.id])
     store.write([FRENCH])
     assert counted(api) == sorted([LOGIN.id, FRENCH.id])
+
+
+def test_a_new_version_that_is_not_taken_leaves_the_old_one(
+    api: StubStores, backend: VectorStoresBackend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The same chunk with other labels: its new file comes before the old one goes, so that a failure in between makes no hole."""
+    store = backend.open("c")
+    store.write([DISK, LOGIN])
+    other = replace(DISK, metadata=replace(DISK.metadata, labels=("moved",)))
+
+    def away(self: Files, file_id: str, attributes: object) -> None:
+        raise ServerFailed("the server is away", 500)
+
+    with monkeypatch.context() as broken:
+        broken.setattr(Files, "attach", away)
+        with pytest.raises(ServerFailed):
+            store.write([other])
+    assert counted(api) == sorted([DISK.id, LOGIN.id])
+    store.write([other])
+    assert counted(api) == sorted([DISK.id, LOGIN.id])
+    [hit] = [hit for hit in store.query(DISK.text, 5) if hit.chunk_id == DISK.id]
+    assert hit.metadata is not None
+    assert hit.metadata.labels == ("moved",)
+
+
+def test_a_new_version_that_is_refused_leaves_the_old_one(
+    api: StubStores, backend: VectorStoresBackend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A chunk whose new file the server refuses is named, and stays as it was."""
+    store = backend.open("c")
+    store.write([DISK, LOGIN])
+
+    def refuse(self: Files, file_id: str, attributes: object) -> None:
+        raise Rejected("too odd", 400, sent=False)
+
+    with monkeypatch.context() as broken:
+        broken.setattr(Files, "attach", refuse)
+        with pytest.raises(Rejected, match=DISK.id):
+            store.write([replace(DISK, metadata=replace(DISK.metadata, labels=("moved",)))])
+    assert counted(api) == sorted([DISK.id, LOGIN.id])
+    store.delete([DISK.id])
+    assert counted(api) == [LOGIN.id]

@@ -169,7 +169,10 @@ def _held_rows(state: State, space_key: str) -> Iterable[Row]:
 
 
 def _entry(page_id: str, rows: list[Row], parent_id: str) -> Entry:
-    """A page as the store shows it. Its fingerprint counts only when the chunks prove to be all of one version; else it is read again."""
+    """A page as the store shows it. Its fingerprint counts only when the chunks prove to be all of one version; else it is read again.
+
+    What a reader sees counts only when all chunks show the same: a run may have ended between two of them.
+    """
     _, _, version, fingerprint, recipe, _, count, title, labels, reader_hash = rows[0]
     whole = {int(row[5] or 0) for row in rows} == set(range(len(rows))) and count == len(rows)
     one = all((row[2], row[3], row[4], row[6]) == (version, fingerprint, recipe, count) for row in rows)
@@ -182,6 +185,6 @@ def _entry(page_id: str, rows: list[Row], parent_id: str) -> Entry:
         parent_id=parent_id,
         labels=str(labels),
         chunk_ids=tuple(str(row[1]) for row in rows),
-        reader_hash=str(reader_hash),
+        reader_hash=str(reader_hash) if all(row[9] == reader_hash for row in rows) else "",
         settled=True,
     )

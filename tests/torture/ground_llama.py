@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import uuid
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field
@@ -14,6 +15,7 @@ from confluence_sync.generations import Generations, owner_of
 from confluence_sync.http import Link, Patience
 from confluence_sync.jsonvalue import as_object, child, objects, text
 from confluence_sync.live import open_live
+from confluence_sync.model import Metadata
 from confluence_sync.run import open_state
 from confluence_sync.stores.base import Backend
 from confluence_sync.stores.dash import DashBackend
@@ -84,28 +86,30 @@ class LlamaStanding:
         return backend
 
     def contents(self, settings: Settings) -> Contents:
-        """Every chunk of the collection that readers see, by one query of the server's own that asks for more than there are."""
-        self.strike(None)
-        with ExitStack() as stack:
-            state = stack.enter_context(closing(open_state(settings)))
-            backend = stack.enter_context(closing(variant_named(self.way.variant).open(settings)))
-            place = stack.enter_context(closing(open_live(state, backend, self.collection))).identity().address
-        return self._found(settings, place) if place else {}
+        """Every chunk of the collection that readers see; one that is being replaced may be there in both forms, and counts once."""
+        return {chunk_id: (said, about.as_dict() if about else {}) for chunk_id, said, about in self._seen(settings)}
 
     def leftover(self, settings: Settings) -> str:
         with closing(open_state(settings)) as state, closing(variant_named(self.way.variant).open(settings)) as backend:
             live = Generations(state.database).find(f"{backend.name}:{self.collection}", "live")
             left = {name for name in backend.collections() if owner_of(name, self.collection)} - {live.name if live else ""}
-        return f"collections left over: {sorted(left)}" if left else ""
+        twice = [chunk_id for chunk_id, times in Counter(chunk_id for chunk_id, _, _ in self._seen(settings)).items() if times > 1]
+        return f"collections left over: {sorted(left)}" if left else f"there twice: {twice}" if twice else ""
 
-    def _found(self, settings: Settings, place: str) -> Contents:
+    def _seen(self, settings: Settings) -> list[tuple[str, str, Metadata | None]]:
+        """Asked by one query of the server's own for more than there are."""
+        self.strike(None)
+        with ExitStack() as stack:
+            state = stack.enter_context(closing(open_state(settings)))
+            backend = stack.enter_context(closing(variant_named(self.way.variant).open(settings)))
+            place = stack.enter_context(closing(open_live(state, backend, self.collection))).identity().address
+        if not place:
+            return []
         with closing(link_to(self.server, settings)) as link:
             asked = {"vector_db_id": place, "query": "words of a page", "params": {"max_chunks": MOST}}
             rows = objects(as_object(link.send("POST", "/v1/vector-io/query", payload=asked).json(), "query"), "chunks", "query")
         read = [(*read_attributes(child(row, "metadata", "chunk")), decoded(text(row, "content", "chunk"))) for row in rows]
-        ours = [(chunk_id, said, about) for chunk_id, about, said in read if not is_sentinel(chunk_id)]
-        assert len(ours) == len({chunk_id for chunk_id, _, _ in ours}), "a chunk is there twice"
-        return {chunk_id: (said, about.as_dict() if about else {}) for chunk_id, said, about in ours}
+        return [(chunk_id, said, about) for chunk_id, about, said in read if not is_sentinel(chunk_id)]
 
 
 def _link(backend: Backend) -> Link:

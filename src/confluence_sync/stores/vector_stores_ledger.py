@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +13,8 @@ SCHEMA = """
 create table if not exists file (store text, chunk_id text, file_id text, content text, attached integer, primary key (store, chunk_id));
 create table if not exists fact (store text, name text, value text, primary key (store, name));
 """
+
+REPLACED = "replaced-"  # before a chunk's id: its older file, until the newer one is in the store
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +61,24 @@ class Ledger:
     def forget_store(self, store: str) -> None:
         self._run("delete from file where store = ?", store)
         self._run("delete from fact where store = ?", store)
+
+    def put_aside(self, store: str, older: Mapping[str, Held]) -> None:
+        """Remembers the files of chunks that are about to get newer ones."""
+        for chunk_id, one in older.items():
+            self.note(store, REPLACED + chunk_id, one)
+
+    def replaced(self, store: str) -> list[str]:
+        """Names of files whose chunk has a newer one in the store. Where that did not get there, the older is the chunk's again."""
+        names = []
+        for name, older in self.held(store, self.like(store, REPLACED)).items():
+            chunk_id = name.removeprefix(REPLACED)
+            newer = self.held(store, [chunk_id]).get(chunk_id)
+            if newer and newer.attached and newer.file_id != older.file_id:
+                names.append(name)
+            elif newer is None or newer.attached:
+                self.note(store, chunk_id, older)
+                self.forget(store, name)
+        return names
 
     def like(self, store: str, prefix: str) -> list[str]:
         """The chunk ids that begin so."""

@@ -6,7 +6,7 @@ What was measured (Llama Stack 0.2.23, 0.3.5, 0.7.3, OGX 1.5.0):
     parallel writes reach faiss's file out of order, and a restart loses some
         -> there one at a time; elsewhere a few at once, the first one alone
     equal texts, also of a deleted and a new file, share one id
-        -> each file's text is unique, and a replaced chunk's old file goes before its new one comes
+        -> each file's text is unique, also from the older file of the same chunk, so that the new one comes before the old one goes
 """
 
 from __future__ import annotations
@@ -62,11 +62,15 @@ class VectorStore:
         if not chunks:
             return
         self._know_files()
+        self._remove(self.ledger.replaced(self.id))
         known = self.ledger.held(self.id, [chunk.id for chunk in chunks])
         wanted = [chunk for chunk in chunks if not is_held(fingerprint(chunk), known.get(chunk.id))]
-        self._remove([chunk.id for chunk in wanted if chunk.id in known])
+        older = {chunk.id: known[chunk.id] for chunk in wanted if chunk.id in known}
+        self.ledger.put_aside(self.id, {chunk_id: one for chunk_id, one in older.items() if one.attached})
+        self._remove([chunk_id for chunk_id, one in older.items() if not one.attached])
         self._refused = {}
         self._put_all(wanted)
+        self._remove(self.ledger.replaced(self.id))
         if self._refused:
             named = "; ".join(f"chunk {chunk_id}: {why}" for chunk_id, why in self._refused.items())
             raise Rejected(f"the store refuses {len(self._refused)} chunk(s): {named}", 400, sent=False, chunk_ids=tuple(self._refused))
@@ -133,6 +137,7 @@ class VectorStore:
     def delete(self, chunk_ids: Sequence[str]) -> None:
         if chunk_ids:
             self._know_files()
+            self._remove(self.ledger.replaced(self.id))
             self._remove(chunk_ids)
 
     def _remove(self, chunk_ids: Sequence[str]) -> None:

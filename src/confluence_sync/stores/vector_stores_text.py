@@ -20,8 +20,9 @@ SENTINEL = "sentinel-"
 
 
 def encoded(chunk: Chunk, flattens: bool) -> bytes:
-    """The file for a chunk. A comment with part of its id keeps the text unique: equal texts share one id on some providers."""
-    text = f"{chunk.text}\n\n<!-- {digest(chunk.id, size=5)} -->"
+    """The file for a chunk. A comment with part of a digest of its id and metadata keeps the text unique, also from the chunk's older
+    file: equal texts share one id on some providers."""
+    text = f"{chunk.text}\n\n<!-- {digest(fingerprint(chunk), size=5)} -->"
     return (BOM + (pinned(text) if flattens else text)).encode("utf-8", "replace")
 
 
