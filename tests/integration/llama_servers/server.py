@@ -97,6 +97,14 @@ class LlamaServer:
         self.stop(how)
         self.start()
 
+    def answers(self, seconds: float = 30) -> bool:
+        """Whether the server still says that it is well."""
+        try:
+            with urllib.request.urlopen(f"{self.url}{self.health}", timeout=seconds):
+                return True
+        except (urllib.error.URLError, OSError):
+            return False
+
     def cpu_seconds(self) -> float:
         """User and system time of every process of this server so far."""
         return self.spent + (self._used() if self.process else 0.0)
