@@ -200,6 +200,27 @@ def test_a_new_version_that_is_not_taken_leaves_the_old_one(
     assert hit.metadata.labels == ("moved",)
 
 
+def test_a_chunk_deleted_after_its_new_version_was_not_taken_is_gone(
+    api: StubStores, backend: VectorStoresBackend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither the new file in doubt nor the older one set aside outlives a delete, and nothing brings the chunk back later."""
+    store = backend.open("c")
+    store.write([DISK, LOGIN])
+
+    def away(self: Files, file_id: str, attributes: object) -> None:
+        raise ServerFailed("the server is away", 500)
+
+    with monkeypatch.context() as broken:
+        broken.setattr(Files, "attach", away)
+        with pytest.raises(ServerFailed):
+            store.write([replace(DISK, metadata=replace(DISK.metadata, labels=("moved",)))])
+    store.delete([DISK.id])
+    assert counted(api) == [LOGIN.id]
+    store.write([FRENCH])
+    assert counted(api) == sorted([LOGIN.id, FRENCH.id])
+    assert {stored.chunk_id for stored in store.ids()} == {LOGIN.id, FRENCH.id}
+
+
 def test_a_new_version_that_is_refused_leaves_the_old_one(
     api: StubStores, backend: VectorStoresBackend, monkeypatch: pytest.MonkeyPatch
 ) -> None:

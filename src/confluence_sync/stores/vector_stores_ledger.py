@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,6 +29,11 @@ class Held:
 def is_held(content: str, held: Held | None) -> bool:
     """Whether the store surely has a chunk just so."""
     return held is not None and held.attached and held.content == content
+
+
+def every_name(chunk_ids: Sequence[str]) -> list[str]:
+    """The names under which files of these chunks may be known: the chunk's own, and that of an older file set aside."""
+    return [*chunk_ids, *(REPLACED + chunk_id for chunk_id in chunk_ids)]
 
 
 class Ledger:

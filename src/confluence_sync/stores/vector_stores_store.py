@@ -24,7 +24,7 @@ from confluence_sync.model import EVERYTHING, Chunk, Filter, Hit, Stored, digest
 from confluence_sync.stores.base import Feature, Identity
 from confluence_sync.stores.remote import acknowledged, note_refused
 from confluence_sync.stores.vector_stores_files import Doubtful, Files
-from confluence_sync.stores.vector_stores_ledger import Held, Ledger, is_held
+from confluence_sync.stores.vector_stores_ledger import Held, Ledger, every_name, is_held
 from confluence_sync.stores.vector_stores_text import ID, SENTINEL, attributes, encoded, fingerprint, hit_from, is_sentinel, read_attributes
 
 log = logging.getLogger(__name__)
@@ -137,8 +137,7 @@ class VectorStore:
     def delete(self, chunk_ids: Sequence[str]) -> None:
         if chunk_ids:
             self._know_files()
-            self._remove(self.ledger.replaced(self.id))
-            self._remove(chunk_ids)
+            self._remove(every_name(chunk_ids))
 
     def _remove(self, chunk_ids: Sequence[str]) -> None:
         """One after the other, and never what was written last."""
