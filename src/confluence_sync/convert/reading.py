@@ -17,7 +17,8 @@ AT = "{at}"
 
 _OPEN = '<r xmlns:ac="ac" xmlns:ri="ri" xmlns:at="at">'
 _CLOSE = "</r>"
-_ENTITY = re.compile(r"<!\[CDATA\[.*?\]\]>|<!--.*?-->|&(\#\d{1,7};|\#[xX][0-9a-fA-F]{1,6};|[A-Za-z][A-Za-z0-9]{1,31};|)", re.DOTALL)
+_ENTITY = re.compile(r"&(\#\d{1,7};|\#[xX][0-9a-fA-F]{1,6};|[A-Za-z][A-Za-z0-9]{1,31};|)")
+_OPAQUE = re.compile(r"(<!\[CDATA\[.*?\]\]>|<!--.*?-->)", re.DOTALL)
 _FOREIGN = re.compile(r"&(?!(?:lt|gt|amp|quot|apos|#\d{1,7}|#x[0-9a-fA-F]{1,6});)")
 _ILLEGAL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff\ud800-\udfff]")
 _TAG = re.compile(r"<[^<>]*>")
@@ -56,12 +57,16 @@ def _parser() -> etree.XMLParser:
 
 def _entities(body: str) -> str:
     """HTML's named entities as characters and bare ampersands escaped; CDATA sections are left alone."""
-    return _ENTITY.sub(_entity, body) if _FOREIGN.search(body) else body
+    if not _FOREIGN.search(body):
+        return body
+    parts = _OPAQUE.split(body)
+    parts[::2] = [_ENTITY.sub(_entity, part) for part in parts[::2]]
+    return "".join(parts)
 
 
 def _entity(match: re.Match[str]) -> str:
-    name: str | None = match.group(1)
-    if name is None or name in _XML_OWN or name.startswith("#"):
+    name: str = match.group(1)
+    if name in _XML_OWN or name.startswith("#"):
         return match.group()
     characters = html5.get(name, "") if name else ""
     if not characters:
