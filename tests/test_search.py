@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from confluence_sync.model import Hit
 from confluence_sync.search import distinct, fuse, search, section
-from confluence_sync.search_words import MOST_WORDS, folded, fts5, pairs, plain, scaled, words
+from confluence_sync.search_words import _UNSPACED, MOST_WORDS, folded, fts5, pairs, plain, scaled, words
 from confluence_sync.stores.memory import MemoryStore
 from confluence_sync.stores.pgvector_search import LAST, LONGEST, tsvector
 from tests.store_contract import chunk
@@ -112,6 +112,13 @@ def test_search_gives_no_more_than_asked() -> None:
 def test_unspaced_scripts_become_pairs(text: str, wanted: str) -> None:
     """Runs of Han, kana, Hangul and Thai are cut into overlapping pairs; other text gives none."""
     assert pairs(text) == wanted
+
+
+def test_no_unspaced_character_is_passed_over() -> None:
+    """A glance at the bytes decides whether a text is looked through: it must see every character that counts."""
+    unspaced = [char for code in range(0xE00, 0x31350) if not 0xD800 <= code <= 0xDFFF and _UNSPACED.match(char := chr(code))]
+    assert len(unspaced) > 90_000
+    assert [char for char in unspaced if pairs(f"é {char} – x") != char] == []
 
 
 def test_compounds_are_asked_whole_and_in_pieces() -> None:

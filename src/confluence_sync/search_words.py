@@ -10,6 +10,8 @@ from collections.abc import Sequence
 _UNSPACED = re.compile(
     r"[\u3041-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\uac00-\ud7a3\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\U00020000-\U0003134f]+"
 )
+# In UTF-8 each of them begins with one of these bytes, which accents, dashes and quotation marks do not.
+_OTHER_BYTES = bytes(byte for byte in range(256) if byte not in (0xE0, 0xE1, *range(0xE3, 0xEE), 0xEF, 0xF0))
 _PIECES = re.compile(r"[^\W_]+")
 _BETWEEN = re.compile(r"[\W_]+")
 _ACCENTS = re.compile("[\u0300-\u036f]")
@@ -19,9 +21,9 @@ MOST_WORDS = 48
 
 def pairs(text: str) -> str:
     """The overlapping pairs of every unspaced run, separated by spaces; empty for other scripts. A run of one stays alone."""
-    if text.isascii():
+    if text.isascii() or not text.encode("utf-8", "replace").translate(None, _OTHER_BYTES):
         return ""
-    return " ".join(pair for run in _UNSPACED.findall(text) for pair in _pairs_of(run))
+    return " ".join([pair for run in _UNSPACED.findall(text) for pair in _pairs_of(run)])
 
 
 def _pairs_of(run: str) -> list[str]:
