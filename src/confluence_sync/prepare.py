@@ -57,12 +57,13 @@ def prepare(pages: list[Page], cut: Cut, users: Mapping[str, str]) -> list[Prepa
     from confluence_sync.chunk import Limits, chunks
     from confluence_sync.convert import to_markdown
 
-    limits = Limits(cut.tokens, cut.overlap)
-    done = []
-    for page in pages:
-        converted = to_markdown(page, users)
-        made = chunks(page, converted.markdown, limits)
-        done.append(Prepared(page.ref, tuple(made), page.labels_text, cut.recipe, tuple(sorted(converted.degraded.items()))))
+    limits, done = Limits(cut.tokens, cut.overlap), []
+    converted = [
+        to_markdown(page, users) for page in pages
+    ]  # all of them first: in turns, the two push each other's tables out of the cache
+    for page, text in zip(pages, converted, strict=True):
+        made = chunks(page, text.markdown, limits)
+        done.append(Prepared(page.ref, tuple(made), page.labels_text, cut.recipe, tuple(sorted(text.degraded.items()))))
     return done
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Callable
 from functools import cache
@@ -11,11 +12,47 @@ from types import ModuleType
 
 ENCODING = "cl100k_base"
 
+Count = Callable[[str], int]
+
+# Letters and digits that Unicode 17 added: the two encoders were built with tables of different years and split there differently.
+_NEWEST = re.compile(
+    "[\u088f\u0c5c\u0cdc\ua7ce-\ua7d4\ua7f1\U00010940-\U00010959\U00010ec5-\U00010ec7\U00011db0-\U00011de9\U00016ea0-\U00016ed3"
+    "\U00016ff2-\U00016ff6\U000187f8-\U000187ff\U00018d09-\U00018df2\U0001e6c0-\U0001e6ff\U0002b73a-\U0002b73f\U0002cea2-\U0002cead"
+    "\U000323b0-\U00033479]"
+)
+_in_a_hurry = False
+
 
 @cache
-def counter() -> Callable[[str], int]:
+def counter() -> Count:
     """The counting function itself, for loops. It raises UnicodeEncodeError for lone surrogates."""
-    count: Callable[[str], int] = _bindings().tokenizer_for_encoding(ENCODING).count
+    return (_quick() if _in_a_hurry else None) or _exact()
+
+
+def hurry() -> None:
+    """From here on this process counts with quicktok where that is installed: the same counts in a third of the time, for 0.2 CPU s
+    and 39 MB once. It is C++ that reads foreign text, so this is for worker processes, whose death costs a page and not the run."""
+    global _in_a_hurry
+    _in_a_hurry = True
+    counter.cache_clear()
+
+
+def _exact() -> Count:
+    count: Count = _bindings().tokenizer_for_encoding(ENCODING).count
+    return count
+
+
+def _quick() -> Count | None:
+    try:
+        from quicktok import get_encoding
+    except ImportError:
+        return None
+    quick: Count = get_encoding(ENCODING).count
+    new = _NEWEST.search
+
+    def count(text: str) -> int:
+        return quick(text) if text.isascii() or new(text) is None else _exact()(text)
+
     return count
 
 
