@@ -51,7 +51,7 @@ def test_a_question_is_sent_as_it_was_asked() -> None:
         got, posted, put = server.got
     assert (got.method, got.path) == ("GET", "/x?id=1&id=2&q=a+%22b%22%26c")
     assert got.headers["authorization"] == "Bearer t"
-    assert (posted.body, posted.headers["content-type"]) == (b'{"k": "v"}', "application/json")
+    assert (posted.body, posted.headers["content-type"]) == (b'{"k":"v"}', "application/json")
     assert (put.body, put.headers["content-type"]) == (b"raw", "text/plain")
     assert link.requests == 3
 

@@ -22,6 +22,7 @@ from confluence_sync.errors import (
     RemoteError,
     ServerFailed,
 )
+from confluence_sync.jsontext import dumps, loads
 
 log = logging.getLogger(__name__)
 
@@ -41,7 +42,7 @@ class Answer:
     def json(self) -> object:
         """Raises BadAnswer for anything that is not JSON, and says when it looks like a login page."""
         try:
-            return json.loads(self.body)
+            return loads(self.body)
         except (ValueError, RecursionError) as error:  # the latter for arrays nested ten thousand deep
             raise BadAnswer(f"{_path(self.url)} answered {self.status} with {self._what()} instead of JSON", self.status) from error
 
@@ -120,7 +121,7 @@ class Link:
 
         query = urlencode(list(params))
         url = f"{self.base}{path}{'?' + query if query else ''}"
-        body = json.dumps(payload).encode() if payload is not None else content
+        body = dumps(payload) if payload is not None else content
         sent = {**self.headers, **({"content-type": "application/json"} if payload is not None else {}), **(headers or {})}
 
         def wait(state: RetryCallState) -> float:
@@ -234,7 +235,7 @@ def _path(url: str) -> str:
 def _said(answer: Answer) -> str:
     """The server's own words, one line, short; nothing for HTML."""
     try:
-        value = json.loads(answer.body)
+        value = loads(answer.body)
     except (ValueError, RecursionError):
         return "" if b"<" in answer.body[:100] else " ".join(answer.body[:200].decode("utf-8", "replace").split())
     return " ".join(_message(value).split())[:300]

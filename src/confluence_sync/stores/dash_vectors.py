@@ -30,15 +30,17 @@ class VectorCache:
         self._today = int(time.time() // 86400)
         self._db = open_file(path, SCHEMA)
 
-    def get(self, model: str, text: str) -> Vector | None:
-        rows = self._run("select vector, used from vector where model = ? and content = ?", model, digest(text))
-        if not rows:
-            return None
-        vector, used = rows[0]
-        if used != self._today:
-            self._run("update vector set used = ? where model = ? and content = ?", self._today, model, digest(text))
-        assert isinstance(vector, bytes)
-        return list(array("f", vector))
+    def get(self, model: str, texts: Sequence[str]) -> dict[str, Vector]:
+        """The kept vectors of these texts, by text."""
+        asked = {digest(text): text for text in texts}
+        found: dict[str, Vector] = {}
+        for some in batched(list(asked), AT_ONCE):
+            places = ", ".join("?" * len(some))
+            rows = self._run(f"select content, vector, used from vector where model = ? and content in ({places})", model, *some)
+            found.update((asked[str(content)], list(array("f", cast(bytes, vector)))) for content, vector, _ in rows)
+            if any(used != self._today for _, _, used in rows):
+                self._run(f"update vector set used = ? where model = ? and content in ({places})", self._today, model, *some)
+        return found
 
     def put(self, model: str, vectors: Mapping[str, Vector]) -> None:
         """Keeps vectors by their texts, AT_ONCE or fewer. One statement, as each one waits for the disk."""
@@ -75,18 +77,18 @@ class Embeddings:
     def vectors(self, texts: Sequence[str]) -> list[Vector]:
         """In the order of `texts`; what the cache has is not asked for."""
         self._check_model()
-        known = {text: self._cache.get(self._model, text) for text in dict.fromkeys(texts)}
-        for some in batched([text for text, vector in known.items() if vector is None], AT_ONCE):
+        known = self._cache.get(self._model, texts)
+        for some in batched([text for text in dict.fromkeys(texts) if text not in known], AT_ONCE):
             found = dict(zip(some, self._ask(some), strict=True))
             self._cache.put(self._model, found)
             known.update(found)
-        return [vector for vector in (known[text] for text in texts) if vector is not None]
+        return [known[text] for text in texts]
 
     def _check_model(self) -> None:
         """A model swapped under the same name makes every kept vector worthless."""
         if self._checked:
             return
-        kept, now = self._cache.get(self._model, CANARY), next(self._ask([CANARY]))
+        kept, now = self._cache.get(self._model, [CANARY]).get(CANARY), next(self._ask([CANARY]))
         if kept is None or len(kept) != len(now) or max(abs(a - b) for a, b in zip(kept, now, strict=True)) > 1e-3:
             self._cache.forget(self._model)
             self._cache.put(self._model, {CANARY: now})

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -14,6 +13,7 @@ from confluence_sync.embed import Embedder, Facts, Matrix, open_embedder
 from confluence_sync.embed.base import facts_from
 from confluence_sync.embed.settled import Settled, settle, vector_of, windows_of
 from confluence_sync.errors import NotFound, Refused
+from confluence_sync.jsontext import dumps
 from confluence_sync.model import EVERYTHING, Chunk, Filter, Hit, Stored
 from confluence_sync.search import fuse, reach
 from confluence_sync.search_words import scaled
@@ -81,7 +81,7 @@ class PgvectorStore:
         ):
             for chunk_id, chunk in found:
                 for part, vector in enumerate(windows[str(chunk_id)]):
-                    copy.write_row((chunk, part, json.dumps(vector.tolist())))
+                    copy.write_row((chunk, part, dumps(vector.tolist()).decode()))
 
     def _without_vectors(self, chunks: Sequence[Chunk]) -> list[Chunk]:
         """Those whose text is not yet embedded: after a crash a page is written again, and embedding is what costs."""

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from typing import cast
 
 from confluence_sync.embed import Matrix
 from confluence_sync.errors import Rejected
+from confluence_sync.jsontext import dumps
 from confluence_sync.model import Chunk, Metadata, MetadataValue, metadata_from
 from confluence_sync.stores.pgvector_search import tsvector
 
@@ -44,8 +44,8 @@ def tags(chunk: Chunk) -> tuple[object, ...]:
 
 def _as_jsonb(values: dict[str, MetadataValue]) -> str:
     """JSON that jsonb takes: it knows neither half characters nor NUL."""
-    text = json.dumps(values)
-    return json.dumps(_clean(values)) if "\\ud" in text or "\\u0000" in text else text
+    text = dumps(values)
+    return (dumps(_clean(values)) if b"\\ud" in text or b"\\u0000" in text else text).decode()
 
 
 def _clean(values: dict[str, MetadataValue]) -> dict[str, MetadataValue]:
@@ -61,4 +61,4 @@ def mean(windows: Matrix | None) -> str | None:
     if windows is None:
         return None
     mean = windows.mean(axis=0)
-    return json.dumps((mean / float((mean @ mean) ** 0.5)).tolist())
+    return dumps((mean / float((mean @ mean) ** 0.5)).tolist()).decode()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Sequence
 from itertools import chain, islice, repeat
@@ -10,6 +9,7 @@ from operator import add
 from typing import TYPE_CHECKING
 
 from confluence_sync.embed import Matrix
+from confluence_sync.jsontext import dumps
 from confluence_sync.model import Filter
 from confluence_sync.search_words import folded, plain, words
 from confluence_sync.stores.pgvector_schema import ITERATIVE
@@ -96,7 +96,7 @@ def by_meaning(
     connection: Connection, number: int, collection: str, vector: Matrix, limit: int, where: Filter, version: tuple[int, ...]
 ) -> Scored:
     """(chunk number, cosine) by the best window of each chunk. To be called in a transaction, whose settings it changes."""
-    near = json.dumps(vector.tolist())
+    near = dumps(vector.tolist()).decode()
     matching, values = condition(collection, where)
     if where and (version < ITERATIVE or _few(connection, matching, values)):
         return _exactly(connection, number, near, limit, matching, values)

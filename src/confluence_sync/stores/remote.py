@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import re
 from collections.abc import Callable, Iterator, Sequence
@@ -13,6 +12,7 @@ from time import monotonic
 from confluence_sync.config import Settings
 from confluence_sync.errors import ConfluenceSyncError, Rejected, SettingsError
 from confluence_sync.http import MEGABYTE, Answer, Link, Patience
+from confluence_sync.jsontext import dumps
 from confluence_sync.jsonvalue import JsonObject, as_object, child
 from confluence_sync.model import Chunk, MetadataValue
 from confluence_sync.wires import HttpxWire
@@ -116,7 +116,7 @@ def batches(chunks: Sequence[Chunk], pace: Pace, size: int = 8 * MEGABYTE) -> It
     batch: list[Chunk] = []
     weight = 0
     for chunk in chunks:
-        heavy = 1000 + len(json.dumps(chunk.text)) + len(json.dumps(chunk.metadata.as_dict()))
+        heavy = 1000 + len(dumps(chunk.text)) + len(dumps(chunk.metadata.as_dict()))
         if batch and (len(batch) >= pace.size or weight + heavy > size * 0.9):
             yield batch
             batch, weight = [], 0

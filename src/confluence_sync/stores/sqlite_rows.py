@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import json
-
 from confluence_sync.errors import Rejected
+from confluence_sync.jsontext import dumps
 from confluence_sync.model import Chunk, Filter, Metadata
 from confluence_sync.search_words import pairs
 
@@ -24,7 +23,7 @@ def tags(metadata: Metadata) -> tuple[str, ...]:
     labels = "".join(f"\n{label}\n" for label in metadata.labels)
     heading = f"{metadata.title} > {metadata.heading_path}"
     columns = (metadata.space_key, metadata.page_id, metadata.last_modified, labels)
-    return (*columns, json.dumps(metadata.as_dict()), heading.encode("utf-8", "replace").decode())
+    return (*columns, dumps(metadata.as_dict()).decode(), heading.encode("utf-8", "replace").decode())
 
 
 def condition(where: Filter) -> tuple[str, tuple[str, ...]]:
