@@ -11,16 +11,18 @@ from confluence_sync.source.base import Failure, Source
 
 Fetched = list[Page | Failure]
 
+READY = 2  # answers of a few megabytes each; more of them in waiting would make nobody quicker
+
 
 def fetched(source: Source, space: Space, batches: Iterable[list[PageRef]], concurrency: int) -> Iterator[Fetched]:
-    """The pages of each batch, in order. At most `concurrency` requests are in flight, and as many answers wait to be used."""
+    """The pages of each batch, in order. At most `concurrency` requests are in flight, and none is sent while READY answers wait."""
     readers = ThreadPoolExecutor(concurrency, "fetch")
     ahead: deque[Future[Fetched]] = deque()
     try:
         for refs in batches:
-            ahead.append(readers.submit(source.pages, refs, space))
-            if len(ahead) > concurrency:
+            while len(ahead) >= concurrency or sum(future.done() for future in ahead) >= READY:
                 yield ahead.popleft().result()
+            ahead.append(readers.submit(source.pages, refs, space))
         while ahead:
             yield ahead.popleft().result()
     finally:
