@@ -65,11 +65,11 @@ def cold(folder: Path, file: Path, size: int) -> Iterator[Row]:
 
 
 def memory(folder: Path, sizes: list[int]) -> Iterator[Row]:
-    """The peak of the whole tree at growing sizes."""
+    """The peak of the whole tree at growing sizes, with pages of the same kind."""
     peaks = []
     for count in sizes:
         file = folder / f"{count}.jsonl"
-        making.write_space(file, count, median=3000 if count > 5000 else making.MEDIAN)
+        making.write_space(file, count)
         with served(file) as place:
             cost, _ = sync(_fresh(folder, f"memory-{count}"), place)
         file.unlink()
