@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from confluence_sync.fetch import fetched
+from confluence_sync.fetch import READY, fetched
 from confluence_sync.mentions import with_names
 from confluence_sync.model import Page, PageRef, Presence, Scope
 from confluence_sync.simulator.faults import read_rules
@@ -155,6 +156,21 @@ def test_reading_stays_a_little_ahead() -> None:
     assert [one.page_id for one in first if isinstance(one, Failure)] == ["0"]
     assert source.begun <= 4
     assert [one.page_id for batch in batches for one in batch if isinstance(one, Failure)] == [str(n) for n in range(1, 100)]
+
+
+def test_answers_that_wait_hold_the_reading_back() -> None:
+    """Where the reader is the slower one, two answers wait, however many requests are allowed: each holds megabytes."""
+    source: Any = Counting()
+
+    def slowly() -> Iterator[list[PageRef]]:
+        for number in range(20):
+            yield refs(number)
+            time.sleep(0.02)  # until the answer is there
+
+    batches = fetched(source, source, slowly(), 10)
+    next(batches)
+    assert source.begun <= READY + 1
+    assert len(list(batches)) == 19
 
 
 def test_a_reader_that_stops_stops_the_reading() -> None:
