@@ -21,6 +21,14 @@ def write_section(title: str, text: str, document: Path = DOCUMENT) -> None:
     document.write_text("\n\n".join(part.strip() for part in parts) + "\n", encoding="utf-8")
 
 
+def rows_of(title: str, document: Path = DOCUMENT) -> dict[str, list[str]]:
+    """The rows of the table below `## title` by their first cell; none where there is no such section."""
+    sections = SECTION.split(document.read_text(encoding="utf-8"))[1:]
+    text = next((section for section in sections if section.partition("\n")[0].strip() == title), "")
+    cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in text.splitlines() if line.startswith("|")]
+    return {row[0]: row for row in cells[2:]}
+
+
 def circumstances() -> str:
     """What the figures were measured on."""
     load = f"{os.getloadavg()[0]:.1f}"

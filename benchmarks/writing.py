@@ -3,6 +3,7 @@
     python -m benchmarks.writing [--chunks N] [--postgres URL | --llama VERSION]
 
 --llama boots a real Llama Stack or OGX of that version (0.2.12, 0.3.5, 0.7.3, ...) with a stand-in model; 1,000 chunks are enough for it.
+Each run writes its row of docs/benchmarks.md.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from benchmarks.document import circumstances, rows_of, table, write_section
 from benchmarks.night import vector_api
 from confluence_sync.model import Chunk, Metadata, digest
 from confluence_sync.settings_files import read_settings
@@ -23,6 +25,8 @@ from confluence_sync.stores.base import Backend, requests_of
 from confluence_sync.stores.detect import open_store_backend
 
 MOST_MS = 0.15  # CPU milliseconds of ours for each chunk
+TITLE = "Sending"
+HEAD = ("store", "chunks", "CPU ms of ours a chunk", "bound", "holds", "requests", "chunks a second there")
 AT_ONCE = 2000  # as patch.py hands them over
 WORDS = ("journal", "replica", "ledger", "kestrel", "queue", "certificate", "node", "volume", "timeout", "retry", "pod", "broker")
 
@@ -92,7 +96,16 @@ def main() -> int:
     holds = each <= MOST_MS
     told = f"{count} chunks, {backend.name}: {each:.3f} CPU ms of ours for each (<= {MOST_MS})"
     print(f"{'ok  ' if holds else 'MISS'} {told}; {requests_of(backend)} requests, {speed:.0f} chunks a second here")
+    store = f"{backend.name}{f' (Llama Stack {options.llama})' if options.llama else ''}"
+    _write([store, str(count), f"{each:.3f}", f"<= {MOST_MS}", "yes" if holds else "no", str(requests_of(backend)), f"{speed:.0f}"])
     return 0 if holds else 1
+
+
+def _write(row: list[str]) -> None:
+    rows = {**rows_of(TITLE), row[0]: row}
+    place = circumstances().partition(";")[0]
+    command = f"Each row written by `python -m benchmarks.writing`; CPU of the sending process. The last row: {place}."
+    write_section(TITLE, f"{command}\n\n{table(HEAD, list(rows.values()))}")
 
 
 if __name__ == "__main__":
