@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from statistics import median
 from typing import Any
 
 import pytest
 
-from confluence_sync.fetch import READY, fetched
+from confluence_sync.fetch import FEWEST, fetched
 from confluence_sync.mentions import with_names
 from confluence_sync.model import Page, PageRef, Presence, Scope
 from confluence_sync.simulator.faults import read_rules
@@ -134,13 +136,20 @@ def test_labels_that_cannot_be_asked_for_are_no_proof(simulator: Simulator, aske
 
 
 class Counting:
-    """A source that counts how many reads are begun and not yet used."""
+    """A source that counts how many reads are begun, and how many there are at once; each takes `seconds`."""
 
     def __init__(self) -> None:
-        self.begun = 0
+        self.begun = self.at_once = self.most_at_once = 0
+        self.seconds, self._lock = 0.0, threading.Lock()
 
     def pages(self, refs: list[PageRef], space: object) -> list[Page | Failure]:
-        self.begun += 1
+        with self._lock:
+            self.begun += 1
+            self.at_once += 1
+            self.most_at_once = max(self.most_at_once, self.at_once)
+        time.sleep(self.seconds)
+        with self._lock:
+            self.at_once -= 1
         return [Failure(ref.id, ref.title, "not read") for ref in refs]
 
 
@@ -149,28 +158,29 @@ def refs(number: int) -> list[PageRef]:
 
 
 def test_reading_stays_a_little_ahead() -> None:
-    """Bodies come in order, and no more than twice the requests allowed are begun before somebody uses them."""
+    """Bodies come in order, and no more requests than allowed are begun before somebody uses them."""
     source: Any = Counting()
     batches = fetched(source, source, (refs(n) for n in range(100)), 3)
     first = next(batches)
     assert [one.page_id for one in first if isinstance(one, Failure)] == ["0"]
-    assert source.begun <= 4
+    assert source.begun <= 3
     assert [one.page_id for batch in batches for one in batch if isinstance(one, Failure)] == [str(n) for n in range(1, 100)]
 
 
-def test_answers_that_wait_hold_the_reading_back() -> None:
-    """Where the reader is the slower one, two answers wait, however many requests are allowed: each holds megabytes."""
+def test_the_slower_side_decides_how_much_is_asked_for_ahead() -> None:
+    """Answers that nobody needs yet hold megabytes: where the reader is the slower one, few wait. Where the line is the slower one,
+    (nearly) all requests that are allowed are in flight."""
     source: Any = Counting()
-
-    def slowly() -> Iterator[list[PageRef]]:
-        for number in range(20):
-            yield refs(number)
-            time.sleep(0.02)  # until the answer is there
-
-    batches = fetched(source, source, slowly(), 10)
-    next(batches)
-    assert source.begun <= READY + 1
-    assert len(list(batches)) == 19
+    batches = fetched(source, source, (refs(n) for n in range(80)), 6)
+    waiting = []
+    for used in range(1, 38):
+        next(batches)
+        time.sleep(0.02)  # until what was asked for is there
+        waiting.append(source.begun - used)
+    assert median(waiting[10:]) <= FEWEST, waiting  # it would be 5
+    source.seconds, source.most_at_once = 0.05, 0
+    assert len(list(batches)) == 80 - 37
+    assert source.most_at_once > 2 * FEWEST
 
 
 def test_a_reader_that_stops_stops_the_reading() -> None:

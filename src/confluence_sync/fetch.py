@@ -11,18 +11,25 @@ from confluence_sync.source.base import Failure, Source
 
 Fetched = list[Page | Failure]
 
-READY = 2  # answers of a few megabytes each; more of them in waiting would make nobody quicker
+FEWEST = 2  # the answer in use and the one after it; each holds a few megabytes
 
 
 def fetched(source: Source, space: Space, batches: Iterable[list[PageRef]], concurrency: int) -> Iterator[Fetched]:
-    """The pages of each batch, in order. At most `concurrency` requests are in flight, and none is sent while READY answers wait."""
+    """The pages of each batch, in order. At most `concurrency` requests are in flight, and only so many that the reader need not wait:
+    each time it finds all answers there, one fewer is asked for ahead, and one more when the next is not there.
+    """
     readers = ThreadPoolExecutor(concurrency, "fetch")
     ahead: deque[Future[Fetched]] = deque()
+    most = concurrency
     try:
         for refs in batches:
-            while len(ahead) >= concurrency or sum(future.done() for future in ahead) >= READY:
-                yield ahead.popleft().result()
+            if ahead and all(future.done() for future in ahead):
+                most = max(most - 1, min(FEWEST, concurrency))
             ahead.append(readers.submit(source.pages, refs, space))
+            while len(ahead) >= most:
+                first = ahead.popleft()
+                most = most if first.done() else min(most + 1, concurrency)
+                yield first.result()
         while ahead:
             yield ahead.popleft().result()
     finally:
