@@ -139,7 +139,7 @@ class Counting:
     """A source that counts how many reads are begun, and how many there are at once; each takes `seconds`."""
 
     def __init__(self) -> None:
-        self.begun = self.at_once = self.most_at_once = 0
+        self.begun = self.ended = self.at_once = self.most_at_once = 0
         self.seconds, self._lock = 0.0, threading.Lock()
 
     def pages(self, refs: list[PageRef], space: object) -> list[Page | Failure]:
@@ -150,6 +150,7 @@ class Counting:
         time.sleep(self.seconds)
         with self._lock:
             self.at_once -= 1
+            self.ended += 1
         return [Failure(ref.id, ref.title, "not read") for ref in refs]
 
 
@@ -171,15 +172,24 @@ def test_the_slower_side_decides_how_much_is_asked_for_ahead() -> None:
     """Answers that nobody needs yet hold megabytes: where the reader is the slower one, few wait. Where the line is the slower one,
     (nearly) all requests that are allowed are in flight."""
     source: Any = Counting()
-    batches = fetched(source, source, (refs(n) for n in range(80)), 6)
+    handed = []
+
+    def all_refs() -> Iterator[list[PageRef]]:
+        for number in range(60):
+            handed.append(number)
+            yield refs(number)
+
+    batches = fetched(source, source, all_refs(), 6)
     waiting = []
     for used in range(1, 38):
         next(batches)
-        time.sleep(0.02)  # until what was asked for is there
+        while source.ended < len(handed):
+            time.sleep(0.001)
+        time.sleep(0.01)  # for the thread that has the answer to hand it over
         waiting.append(source.begun - used)
     assert median(waiting[10:]) <= FEWEST, waiting  # it would be 5
-    source.seconds, source.most_at_once = 0.05, 0
-    assert len(list(batches)) == 80 - 37
+    source.seconds, source.most_at_once = 0.15, 0
+    assert len(list(batches)) == 60 - 37
     assert source.most_at_once > 2 * FEWEST
 
 

@@ -16,19 +16,20 @@ FEWEST = 2  # the answer in use and the one after it; each holds a few megabytes
 
 def fetched(source: Source, space: Space, batches: Iterable[list[PageRef]], concurrency: int) -> Iterator[Fetched]:
     """The pages of each batch, in order. At most `concurrency` requests are in flight, and only so many that the reader need not wait:
-    each time it finds all answers there, one fewer is asked for ahead, and one more when the next is not there.
+    each time it comes back to find all answers there, one fewer is asked for ahead, and one more when it had to wait.
     """
     readers = ThreadPoolExecutor(concurrency, "fetch")
     ahead: deque[Future[Fetched]] = deque()
-    most = concurrency
+    most, waited = concurrency, False
     try:
         for refs in batches:
-            if ahead and all(future.done() for future in ahead):
+            if ahead and not waited and all(future.done() for future in ahead):
                 most = max(most - 1, min(FEWEST, concurrency))
             ahead.append(readers.submit(source.pages, refs, space))
             while len(ahead) >= most:
                 first = ahead.popleft()
-                most = most if first.done() else min(most + 1, concurrency)
+                waited = not first.done()
+                most = min(most + waited, concurrency)
                 yield first.result()
         while ahead:
             yield ahead.popleft().result()
