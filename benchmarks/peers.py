@@ -21,7 +21,7 @@ from pathlib import Path
 
 from benchmarks import pages as making
 from benchmarks.document import circumstances, table, write_section
-from benchmarks.measure import Measured, measured
+from benchmarks.measure import Measured, compiled, measured
 from benchmarks.run import sync
 from benchmarks.served import Served, served
 from confluence_sync.simulator.access import SITE_TOKEN
@@ -177,6 +177,7 @@ def main() -> int:
         folder, file = Path(name), options.pages or Path(name) / "pages.jsonl"
         if not options.pages:
             making.write_space(file, 2000)
+        compiled()
         wanted, key = code_blocks(file), json.loads(next(iter(file.open(encoding="utf-8"))))["space"]["key"]
         with served(file) as place:
             results = [own(folder, place)]
