@@ -59,6 +59,7 @@ def test_a_missing_encoder_names_the_way_out(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.delitem(sys.modules, "bpe_openai._bindings", raising=False)
     monkeypatch.setattr(sys, "path", [])
     tokens.counter.cache_clear()
+    tokens._exact.cache_clear()
     with pytest.raises(ModuleNotFoundError, match="pip install bpe-openai"):
         tokens.count("x")
     monkeypatch.undo()
@@ -70,6 +71,14 @@ def test_a_worker_counts_the_same(hurried: tokens.Count, text: str, number: int)
     """The quick encoder gives the same counts, and takes special tokens for text as well."""
     assert hurried.__name__ == "count"
     assert hurried(text) == number
+
+
+def test_a_worker_refuses_half_a_character_like_the_run(hurried: tokens.Count) -> None:
+    """The counting function of both raises the same, which `count` knows how to take."""
+    for counting in (hurried, tokens._exact()):
+        with pytest.raises(UnicodeEncodeError):
+            counting("a\ud83d b")
+    assert tokens.count("a\ud83d b") == tokens.count("a b")
 
 
 def test_a_worker_splits_at_every_character_like_the_run(hurried: tokens.Count) -> None:
