@@ -220,7 +220,7 @@ def test_the_end_of_patience_with_a_limit_says_what_to_do() -> None:
         (b'{"detail": [{"msg": "x", "title": "field missing"}]}', "field missing"),
         (b'{"errors": [{"title": "Bad"}, {"title": "Worse"}]}', "Bad; Worse"),
         (b'{"error": {"message": "deep"}}', "deep"),
-        (b'{"code": 7}', '{"code": 7}'),
+        (b'{"code": 7}', '{"code":7}'),
         (b'"plain"', "plain"),
         (b"null", ""),
         (b"just words", "just words"),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import threading
 import time
@@ -245,7 +244,7 @@ def _message(value: object) -> str:
     """The message inside the usual error shapes: {"message"}, {"detail"}, {"error": ...}, {"errors": [...]}."""
     if isinstance(value, dict):
         found = next((value[key] for key in ("message", "detail", "error", "title", "errors", "data") if value.get(key)), None)
-        return _message(found) if found is not None else json.dumps(value)
+        return _message(found) if found is not None else dumps(value).decode()
     if isinstance(value, list):
         return "; ".join(_message(item) for item in value[:3])
     return "" if value is None else str(value)

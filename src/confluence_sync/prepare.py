@@ -58,9 +58,8 @@ def prepare(pages: list[Page], cut: Cut, users: Mapping[str, str]) -> list[Prepa
     from confluence_sync.convert import to_markdown
 
     limits, done = Limits(cut.tokens, cut.overlap), []
-    converted = [
-        to_markdown(page, users) for page in pages
-    ]  # all of them first: in turns, the two push each other's tables out of the cache
+    # All are converted before the first is cut: in turns, the two push each other's tables out of the CPU's caches.
+    converted = [to_markdown(page, users) for page in pages]
     for page, text in zip(pages, converted, strict=True):
         made = chunks(page, text.markdown, limits)
         done.append(Prepared(page.ref, tuple(made), page.labels_text, cut.recipe, tuple(sorted(text.degraded.items()))))
