@@ -67,9 +67,9 @@ class Faulty:
         self.page_id = page_id
 
     def breaks(self, monkeypatch: pytest.MonkeyPatch) -> Any:
-        real = rotate.fetched
+        real = rotate.with_names
 
-        def fetched(*args: Any) -> Iterator[Any]:
+        def with_names(*args: Any) -> Iterator[Any]:
             for batch in real(*args):
                 yield [
                     Failure(p.ref.id, p.ref.title, "broken") if getattr(p, "ref", None) and p.ref.id == self.page_id else p for p in batch
@@ -78,7 +78,7 @@ class Faulty:
         @contextmanager
         def broken() -> Iterator[None]:
             with monkeypatch.context() as patched:
-                patched.setattr(rotate, "fetched", fetched)
+                patched.setattr(rotate, "with_names", with_names)
                 yield
 
         return broken()

@@ -203,13 +203,17 @@ def test_a_reader_that_stops_stops_the_reading() -> None:
 
 
 class Names:
-    """A source and a state in one, which know some names."""
+    """A source of batches and a state in one, which know some names."""
 
     id = "cloud:x"
 
-    def __init__(self) -> None:
+    def __init__(self, *batches: list[Page | Failure]) -> None:
+        self.batches = batches
         self.asked: list[list[str]] = []
         self.noted: dict[str, str] = {}
+
+    def pages(self, refs: list[PageRef], space: object) -> list[Page | Failure]:
+        return self.batches[int(refs[0].id)]
 
     def names(self, user_ids: list[str]) -> dict[str, str]:
         self.asked.append(list(user_ids))
@@ -219,6 +223,10 @@ class Names:
         self.noted |= names
 
 
+def named(known: Any, users: dict[str, str], concurrency: int = 1) -> list[Any]:
+    return list(with_names(known, known, map(refs, range(len(known.batches))), concurrency, known, "scope", users))
+
+
 def mentioning(*users: str) -> Page:
     body = "".join(f'<ac:link><ri:user ri:account-id="{user}"/></ac:link>' for user in users)
     return Page(PageRef("1", 1, "t"), "cloud:x", "OPS", "Ops", "s", "u", body)
@@ -226,14 +234,14 @@ def mentioning(*users: str) -> Page:
 
 def test_names_of_mentioned_users_are_asked_once() -> None:
     """Each user is looked up once and remembered; who has no name and who is known is not asked for again in the same run."""
-    known: Any = Names()
-    users = {"ada": "Ada"}
     batches: list[list[Page | Failure]] = [
         [mentioning("ada", "bob"), Failure("2", "t", "why")],
         [mentioning("bob", "carl")],
         [mentioning("ada")],
     ]
-    assert list(with_names(batches, known, known, "scope", users)) == batches
+    known: Any = Names(*batches)
+    users = {"ada": "Ada"}
+    assert named(known, users) == batches
     assert known.asked == [["bob"], ["carl"]]
     assert users == {"ada": "Ada", "bob": "Name of bob", "carl": "Name of carl"}
     assert known.noted == {"bob": "Name of bob", "carl": "Name of carl"}
@@ -241,17 +249,29 @@ def test_names_of_mentioned_users_are_asked_once() -> None:
 
 def test_an_empty_name_is_no_name() -> None:
     """A user whose name may not be seen stays an id."""
-    known: Any = Names()
+    known: Any = Names([mentioning("nameless")])
     users: dict[str, str] = {}
-    list(with_names([[mentioning("nameless")]], known, known, "scope", users))
+    named(known, users)
     assert users == known.noted == {}
 
 
 def test_hundreds_of_names_are_asked_in_parts() -> None:
     """At most 250 users a request."""
-    known: Any = Names()
-    list(with_names([[mentioning(*(f"u{n}" for n in range(600)))]], known, known, "scope", {}))
+    known: Any = Names([mentioning(*(f"u{n}" for n in range(600)))])
+    named(known, {})
     assert [len(some) for some in known.asked] == [250, 250, 100]
+
+
+def test_batches_that_are_read_at_once_do_not_ask_for_the_same_names() -> None:
+    """Names are looked up where pages are read, in several threads: what one is asking for, the others wait for."""
+    known: Any = Names(*[[mentioning("ada", f"u{n // 4}")] for n in range(40)])
+    real = known.names
+    known.names = lambda user_ids: (time.sleep(0.005), real(user_ids))[1]
+    users: dict[str, str] = {}
+    assert named(known, users, concurrency=8) == list(known.batches)
+    asked = [user for some in known.asked for user in some]
+    assert sorted(asked) == sorted({"ada", *(f"u{n}" for n in range(10))})
+    assert known.noted == users
 
 
 def test_mentions_read_as_names(settings_for: SettingsFor) -> None:

@@ -11,7 +11,7 @@ from confluence_sync.config import Settings
 from confluence_sync.convert import CONVERTER_VERSION, to_markdown
 from confluence_sync.errors import SettingsError
 from confluence_sync.export_folder import FolderBackend, FolderStore, file_name, file_text
-from confluence_sync.fetch import Fetched, fetched
+from confluence_sync.fetch import Fetched
 from confluence_sync.gone import delete_gone, refused_deletions
 from confluence_sync.listing import count_missing, make_plan, refs_to_fetch, spool
 from confluence_sync.mentions import read_unnamed_again, with_names
@@ -96,10 +96,9 @@ def _write(job: Run, store: FolderStore, one: Chosen, plan: Plan, report: SpaceR
     if not plan.fetches:
         return
     job.progress.stage(f"writing {one.space.name} ({one.space.key})", plan.fetches)
-    users = job.state.names(job.source.id)
-    batches = fetched(job.source, one.space, refs_to_fetch(job.state, plan.scope, BULK), job.settings.concurrency)
+    users, refs = job.state.names(job.source.id), refs_to_fetch(job.state, plan.scope, BULK)
     made_by, done = recipe(one.space.key, one.space.name), 0
-    for batch in with_names(batches, job.source, job.state, plan.scope, users):
+    for batch in with_names(job.source, one.space, refs, job.settings.concurrency, job.state, plan.scope, users):
         _write_batch(job, store, plan.scope, batch, users, made_by, report)
         done += len(batch)
         job.progress.at(done)

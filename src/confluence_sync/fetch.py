@@ -5,16 +5,23 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Protocol
 
 from confluence_sync.model import Page, PageRef, Space
-from confluence_sync.source.base import Failure, Source
+from confluence_sync.source.base import Failure
 
 Fetched = list[Page | Failure]
 
 FEWEST = 2  # the answer in use and the one after it; each holds a few megabytes
 
 
-def fetched(source: Source, space: Space, batches: Iterable[list[PageRef]], concurrency: int) -> Iterator[Fetched]:
+class Reader(Protocol):
+    """Reads the pages of a batch; called by several threads at once."""
+
+    def pages(self, refs: list[PageRef], space: Space) -> Fetched: ...
+
+
+def fetched(source: Reader, space: Space, batches: Iterable[list[PageRef]], concurrency: int) -> Iterator[Fetched]:
     """The pages of each batch, in order. At most `concurrency` requests are in flight, and only so many that the reader need not wait:
     each time it comes back to find all answers there, one fewer is asked for ahead, and one more when it had to wait.
     """

@@ -2,32 +2,67 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from threading import Lock
 
-from confluence_sync.fetch import Fetched
-from confluence_sync.model import Page, batched
+from confluence_sync.convert import mentioned_users
+from confluence_sync.fetch import Fetched, fetched
+from confluence_sync.model import Page, PageRef, Space, batched
 from confluence_sync.source.base import Source
 from confluence_sync.state import State
 
 AT_ONCE = 250
 
 
-def with_names(batches: Iterable[Fetched], source: Source, state: State, scope: str, users: dict[str, str]) -> Iterator[Fetched]:
-    """The batches unchanged; before each, `users` has got the names of those it mentions, as far as they are given.
+@dataclass(frozen=True, slots=True)
+class _News:
+    """What looking up the users of a batch gave: names by user id, or for each page that goes in without them one user it mentions."""
+
+    names: dict[str, str]
+    unnamed: dict[str, str]
+
+
+class _Naming:
+    """Reads pages and looks up who they mention, in the threads that read; what was found waits in `news` for the run to note it.
+
+    One at a time looks users up, so that two batches do not ask for the same ones.
+    """
+
+    def __init__(self, source: Source, users: dict[str, str]) -> None:
+        self._source, self._users, self._lock = source, users, Lock()
+        self.news: deque[_News] = deque()
+
+    def pages(self, refs: list[PageRef], space: Space) -> Fetched:
+        batch = self._source.pages(refs, space)
+        mentioned = {page.ref.id: mentioned_users(page.body) for page in batch if isinstance(page, Page)}
+        with self._lock:
+            unknown = {page_id: [user for user in users if user not in self._users] for page_id, users in mentioned.items()}
+            found = _names(self._source, sorted(set().union(*unknown.values())))
+            if found is None:
+                self.news.append(_News({}, {page_id: min(users) for page_id, users in unknown.items() if users}))
+            elif found:
+                self._users.update(found)
+                self.news.append(_News(found, {}))
+        return batch
+
+
+def with_names(
+    source: Source, space: Space, refs: Iterable[list[PageRef]], concurrency: int, state: State, scope: str, users: dict[str, str]
+) -> Iterator[Fetched]:
+    """The pages of each batch, in order; before each, `users` has got the names of those it mentions, as far as they are given.
 
     Pages that go in without are remembered: read_unnamed_again() in the next run brings the names in.
     """
-    from confluence_sync.convert import mentioned_users
-
-    for batch in batches:
-        mentioned = {page.ref.id: mentioned_users(page.body) - users.keys() for page in batch if isinstance(page, Page)}
-        unnamed = {page_id: some for page_id, some in mentioned.items() if some}
-        found = _names(source, sorted(set().union(*unnamed.values())))
-        if found is None:
-            _note_unnamed(state, scope, {page_id: min(some) for page_id, some in unnamed.items()})
-        elif found:
-            state.note_names(source.id, found)
-            users.update(found)
+    naming = _Naming(source, users)
+    for batch in fetched(naming, space, refs, concurrency):
+        while naming.news:
+            news = naming.news.popleft()
+            if news.unnamed:
+                _note_unnamed(state, scope, news.unnamed)
+            else:
+                state.note_names(source.id, news.names)
         yield batch
 
 

@@ -16,7 +16,6 @@ from contextlib import closing
 from dataclasses import replace
 
 from confluence_sync.errors import Refused, RemoteError, ServerFailed, SettingsError
-from confluence_sync.fetch import fetched
 from confluence_sync.fill import Filling, Unsure
 from confluence_sync.generations import DONE, PENDING, WRITING, Generation, Generations, new_name, owner_of
 from confluence_sync.gone import changed_since
@@ -162,10 +161,9 @@ class Rotation:
         """Fetches and converts what the generation lacks, in overlapping stages."""
         job, waiting = self.job, self.state.count(generation, PENDING, WRITING)
         with closing(Workshop(job.cut, waiting)) as workshop:
-            refs = self.state.pending(generation, BULK)
-            pages = fetched(job.source, self.scope.space, refs, job.settings.concurrency)
-            users = job.state.names(job.source.id)
-            yield from workshop.run(with_names(pages, job.source, job.state, self.plan.scope, users), users)
+            users, refs = job.state.names(job.source.id), self.state.pending(generation, BULK)
+            pages = with_names(job.source, self.scope.space, refs, job.settings.concurrency, job.state, self.plan.scope, users)
+            yield from workshop.run(pages, users)
 
     def switch(self, generation: Generation) -> None:
         """Readers see the new one from here on."""

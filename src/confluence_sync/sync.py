@@ -19,7 +19,6 @@ from confluence_sync.bindings import (
 )
 from confluence_sync.config import Settings
 from confluence_sync.errors import ConfluenceSyncError, Interrupted, Refused, RemoteError, SettingsError
-from confluence_sync.fetch import fetched
 from confluence_sync.golden import ask_golden, check_questions
 from confluence_sync.gone import delete_gone, refused_deletions
 from confluence_sync.listing import count_missing, make_plan, refs_to_fetch, spool
@@ -127,9 +126,9 @@ def write_pages(job: Run, space: Space, plan: Plan, report: SpaceReport) -> None
     job.progress.stage(f"writing {space.name} ({space.key})", plan.fetches)
     workshop = Workshop(job.cut, plan.fetches)
     try:
-        pages = fetched(job.source, space, refs_to_fetch(job.state, plan.scope, BULK), job.settings.concurrency)
-        users = job.state.names(job.source.id)
-        groups = workshop.run(with_names(pages, job.source, job.state, plan.scope, users), users)
+        users, refs = job.state.names(job.source.id), refs_to_fetch(job.state, plan.scope, BULK)
+        pages = with_names(job.source, space, refs, job.settings.concurrency, job.state, plan.scope, users)
+        groups = workshop.run(pages, users)
         for done in patch(job.state, job.store, plan.scope, groups, report, job.wanted.rebuild):
             job.progress.at(done)
             left = plan.fetches - done - report.pages.failed
