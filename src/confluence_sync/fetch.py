@@ -1,11 +1,11 @@
-"""Reads bodies a few requests ahead of who uses them, never more, so that memory does not grow with the space."""
+"""Reads listings and bodies a few requests ahead of who uses them, never more, so that memory does not grow with the space."""
 
 from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from confluence_sync.model import Page, PageRef, Space
 from confluence_sync.source.base import Failure
@@ -13,6 +13,9 @@ from confluence_sync.source.base import Failure
 Fetched = list[Page | Failure]
 
 FEWEST = 2  # the answer in use and the one after it; each holds a few megabytes
+
+
+T = TypeVar("T")
 
 
 class Reader(Protocol):
@@ -42,3 +45,15 @@ def fetched(source: Reader, space: Space, batches: Iterable[list[PageRef]], conc
             yield ahead.popleft().result()
     finally:
         readers.shutdown(wait=False, cancel_futures=True)
+
+
+def one_ahead(answers: Iterator[T]) -> Iterator[T]:
+    """The same answers; the next one is asked for while one is in use."""
+    reader = ThreadPoolExecutor(1, "listing")
+    try:
+        coming = reader.submit(next, answers, None)
+        while (answer := coming.result()) is not None:
+            coming = reader.submit(next, answers, None)
+            yield answer
+    finally:
+        reader.shutdown(wait=False, cancel_futures=True)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from confluence_sync.database import Value
 from confluence_sync.errors import ServerFailed
+from confluence_sync.fetch import one_ahead
 from confluence_sync.model import PageRef, Scope
 from confluence_sync.plan import Kind, Plan, Step, Wanted
 from confluence_sync.selecting import keep_below, keep_labelled, note_labels, note_unknown_labels
@@ -40,7 +41,7 @@ def spool(state: State, source: Source, key: str, scope: Scope, wanted: Wanted, 
     `progress` is called with the number of pages so far.
     """
     if wanted.page_ids:
-        _clear(state, key)
+        state.database.run("delete from listing where scope = ?", [key])
         _store(state, key, scope, source.refs(wanted.page_ids))
         whole = False
     else:
@@ -53,14 +54,16 @@ def spool(state: State, source: Source, key: str, scope: Scope, wanted: Wanted, 
         note_labels(state, source, key, scope)
     else:
         note_unknown_labels(state, source, key)
-    return Listing(key, scope, _count(state, key), complete=whole)
+    return Listing(key, scope, listed(state, key), complete=whole)
 
 
 def _spool_whole(state: State, source: Source, key: str, scope: Scope, limit: int, progress: Callable[[int], None]) -> bool:
     for size in LIMITS:
-        _clear(state, key)
+        arriving = Arriving(state, source, key, scope)
         try:
-            return _spool_once(state, source, key, scope, limit, size, progress)
+            for _ in arriving.batches(size, limit):
+                progress(arriving.seen)
+            return bool(arriving.whole)
         except ServerFailed as error:
             if size == LIMITS[-1]:
                 raise
@@ -68,35 +71,58 @@ def _spool_whole(state: State, source: Source, key: str, scope: Scope, limit: in
     raise AssertionError("the last size either returns or raises")
 
 
-def _spool_once(state: State, source: Source, key: str, scope: Scope, limit: int, size: int, progress: Callable[[int], None]) -> bool:
-    """False when the listing had a hole: an answer without pages that said more follow, which real servers give now and then."""
-    seen, hollow, hole = 0, False, False
-    for refs in source.listing(scope.space, min(size, limit or size)):
-        hole, hollow = hole or hollow, not refs
-        _store(state, key, scope, refs[: limit - seen] if limit else refs)
-        seen += len(refs)
-        progress(seen)
-        if limit and seen >= limit:
-            return False
-    if hole:
-        log.warning("the listing of %s had an empty page in the middle; nothing is deleted on it", scope.space.key)
-    return not hole
+@dataclass
+class Arriving:
+    """A listing on its way into the state: how many pages were `seen`, and whether it ended as a `whole` one, which is not known before.
+
+    It is not whole when it had a hole: an answer without pages that said more follow, which real servers give now and then.
+    """
+
+    state: State
+    source: Source
+    key: str
+    scope: Scope
+    seen: int = 0
+    whole: bool | None = None
+
+    def batches(self, size: int = 0, limit: int = 0) -> Iterator[list[PageRef]]:
+        """The pages inside the scope that each answer of at most `size` pages (else the largest) is the first to show, once they are in the state.
+
+        Stops after `limit` pages, where one is given.
+        """
+        size = size or LIMITS[0]
+        hollow, hole = False, False
+        self.state.database.run("delete from listing where scope = ?", [self.key])
+        answers = self.source.listing(self.scope.space, min(size, limit or size))
+        for refs in answers if limit else one_ahead(answers):
+            hole, hollow = hole or hollow, not refs
+            taken = refs[: limit - self.seen] if limit else refs
+            self.seen += len(taken)
+            yield _store(self.state, self.key, self.scope, taken)
+            if limit and self.seen >= limit:
+                return
+        if hole:
+            log.warning("the listing of %s had an empty page in the middle; nothing is deleted on it", self.scope.space.key)
+        self.whole = not hole
 
 
-def _clear(state: State, key: str) -> None:
-    state.database.run("delete from listing where scope = ?", [key])
+def _store(state: State, key: str, scope: Scope, refs: list[PageRef]) -> list[PageRef]:
+    """Gives those of them that are inside the scope and were not listed before."""
 
-
-def _store(state: State, key: str, scope: Scope, refs: list[PageRef]) -> None:
     def row(ref: PageRef) -> tuple[Value, ...]:
         fresh = (key, ref.id, ref.version, ref.title, ref.parent_id, ref.updated_at, ref.fingerprint)
         return (*fresh, int(scope.owns(ref.id)))
 
+    marks = ",".join("?" * len(refs))
     with state.database.transaction():
+        known = state.database.rows(f"select page_id from listing where scope = ? and page_id in ({marks})", [key, *(r.id for r in refs)])
         state.database.run_many(PUT_REF, map(row, refs))
+    before = {page_id for (page_id,) in known}
+    return [ref for ref in refs if scope.owns(ref.id) and ref.id not in before]
 
 
-def _count(state: State, key: str) -> int:
+def listed(state: State, key: str) -> int:
+    """How many pages of the last listing lie inside the scope."""
     return int(state.database.rows("select count(*) from listing where scope = ? and inside = 1", [key])[0][0] or 0)
 
 
@@ -144,6 +170,17 @@ def make_plan(state: State, listing: Listing, recipe: str, wanted: Wanted, sight
     touched = counts.get(Kind.UPDATE, 0) + counts.get(Kind.RETAG, 0)
     new = counts.get(Kind.CREATE, 0) + counts.get(Kind.DEFER, 0)
     return Plan(key, listing.scope.describe(), listing.complete, listing.count, known, listing.count - touched - new, counts)
+
+
+def make_rest(state: State, listing: Listing, failed: Iterable[str]) -> Plan:
+    """What is left of a first fill: pages that have no entry yet. Those that `failed` in this run are not tried a second time."""
+    database = state.database
+    with database.transaction():
+        database.run("delete from step where scope = ?", [listing.key])
+        database.run(FIND_CREATE, ["", listing.key])
+        database.run_many("delete from step where scope = ? and page_id = ?", ((listing.key, page_id) for page_id in failed))
+    left = int(database.rows("select count(*) from step where scope = ?", [listing.key])[0][0] or 0)
+    return Plan(listing.key, listing.scope.describe(), listing.complete, listing.count, state.size(listing.key), 0, {Kind.CREATE: left})
 
 
 def count_missing(state: State, key: str) -> None:

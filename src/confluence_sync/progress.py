@@ -27,6 +27,9 @@ class Bar:
         self._name, self._total = name, total
         self._started, self._drawn = time.monotonic(), 0.0
 
+    def expect(self, total: int) -> None:
+        self._total = total
+
     def at(self, done: int) -> None:
         now = time.monotonic()
         if now - self._started < PATIENCE or now - self._drawn < 0.1:
@@ -63,6 +66,9 @@ class Lines:
     def stage(self, name: str, total: int = 0) -> None:
         self._name, self._total, self._said = name, total, time.monotonic()
         log.info("%s%s", name, f": {total} pages" if total else "")
+
+    def expect(self, total: int) -> None:
+        self._total = total
 
     def at(self, done: int) -> None:
         if time.monotonic() - self._said >= EVERY:

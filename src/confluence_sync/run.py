@@ -34,6 +34,9 @@ class Progress(Protocol):
     def stage(self, name: str, total: int = 0) -> None:
         """A new stage begins; `total` is 0 when it is not known."""
 
+    def expect(self, total: int) -> None:
+        """How many pages the stage has became known while it goes on."""
+
     def at(self, done: int) -> None: ...
 
 
@@ -41,6 +44,8 @@ class Silent:
     """No progress shown."""
 
     def stage(self, name: str, total: int = 0) -> None: ...
+
+    def expect(self, total: int) -> None: ...
 
     def at(self, done: int) -> None: ...
 

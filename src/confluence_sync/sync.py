@@ -6,7 +6,7 @@ import logging
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 
-from confluence_sync.adopt import foreign_ids, lost_chunks, mark_clean, mark_dirty, reconcile_with_store
+from confluence_sync.adopt import foreign_ids, lost_chunks, mark_clean, reconcile_with_store
 from confluence_sync.bindings import (
     bind,
     drop_other_shards,
@@ -21,20 +21,19 @@ from confluence_sync.config import Settings
 from confluence_sync.errors import ConfluenceSyncError, Interrupted, Refused, RemoteError, SettingsError
 from confluence_sync.golden import ask_golden, check_questions
 from confluence_sync.gone import delete_gone, refused_deletions
-from confluence_sync.listing import count_missing, make_plan, refs_to_fetch, spool
+from confluence_sync.listing import count_missing, make_plan, spool
 from confluence_sync.live import LiveStore, tell_live
-from confluence_sync.mentions import read_unnamed_again, with_names
+from confluence_sync.mentions import read_unnamed_again
 from confluence_sync.model import Scope, Space
-from confluence_sync.patch import patch
 from confluence_sync.plan import Kind, Plan, Wanted
-from confluence_sync.prepare import Workshop, cut_for
+from confluence_sync.prepare import cut_for
 from confluence_sync.renewal import await_pages, forget_another, take_place
 from confluence_sync.report import Held, Report, SpaceReport
 from confluence_sync.rotate import rotate
 from confluence_sync.run import Means, Run, opened
-from confluence_sync.source.base import BULK
 from confluence_sync.source.spaces import Chosen, choose_spaces
 from confluence_sync.stores.base import requests_of
+from confluence_sync.writing import first_fill, set_dirty, write_planned
 
 log = logging.getLogger(__name__)
 
@@ -82,15 +81,14 @@ def begin(job: Run) -> list[Chosen]:
 
 
 def sync_space(job: Run, one: Chosen, report: SpaceReport) -> None:
-    """Lists, plans and applies one space."""
-    scope, plan = plan_space(job, one, report)
+    """Lists, plans and applies one space; where nothing of it is in yet, what can be written without a plan is written before."""
+    scope, plan = first_fill(job, one, report) or plan_space(job, one, report)
     bind(job, scope, one.wish)
     refused = refused_deletions(plan, job.settings.max_deletes)
     report.pages.deferred = plan.count(Kind.DEFER)
     report.pages.unchanged = plan.keep
-    if not plan.empty and not job.dirty:
-        mark_dirty(job.state, job.store, job.target)
-        job.dirty, job.chunks_before = True, job.state.chunks()
+    if not plan.empty:
+        set_dirty(job)
     if refused:
         job.report.held.append(Held(one.space.key, refused.why, count=refused.count))
     if isinstance(job.store, LiveStore):
@@ -99,7 +97,7 @@ def sync_space(job: Run, one: Chosen, report: SpaceReport) -> None:
         if plan.complete:
             count_missing(job.state, plan.scope)
         return
-    write_pages(job, one.space, plan, report)
+    write_planned(job, one.space, plan, report)
     if not refused:
         job.report.held += delete_gone(job.state, job.source, job.store, scope, plan, job.account, report)
     if plan.complete:
@@ -117,27 +115,6 @@ def plan_space(job: Run, one: Chosen, report: SpaceReport) -> tuple[Scope, Plan]
     read_unnamed_again(job.source, job.state, listing.key)
     job.cut = cut_for(job.settings.chunk_tokens, job.settings.chunk_overlap, one.space, job.source.site)
     return scope, make_plan(job.state, listing, job.cut.recipe, job.wanted, job.settings.reconcile_after_runs)
-
-
-def write_pages(job: Run, space: Space, plan: Plan, report: SpaceReport) -> None:
-    """Fetches, converts and writes what the plan names, in overlapping stages."""
-    if not plan.fetches:
-        return
-    job.progress.stage(f"writing {space.name} ({space.key})", plan.fetches)
-    workshop = Workshop(job.cut, plan.fetches)
-    try:
-        users, refs = job.state.names(job.source.id), refs_to_fetch(job.state, plan.scope, BULK)
-        pages = with_names(job.source, space, refs, job.settings.concurrency, job.state, plan.scope, users)
-        groups = workshop.run(pages, users)
-        for done in patch(job.state, job.store, plan.scope, groups, report, job.wanted.rebuild):
-            job.progress.at(done)
-            left = plan.fetches - done - report.pages.failed
-            if left > 0 and job.out_of_time():
-                log.warning("%s: the time given is over; %d pages are left for the next run", space.key, left)
-                report.cut_short, report.pages.deferred = True, report.pages.deferred + left
-                break
-    finally:
-        workshop.close()
 
 
 def finish(job: Run, chosen: Sequence[Chosen]) -> None:

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from unittest.mock import patch as replaced
 
-from confluence_sync import listing, patch, prepare, sync
+from confluence_sync import listing, patch, prepare, sync, writing
 from confluence_sync.config import Settings
 from confluence_sync.http import Patience
 from confluence_sync.plan import Wanted
@@ -100,7 +100,7 @@ def small_steps() -> Iterator[None]:
     """Listings of five, bodies of four and bundles of two pages, so that a small space takes as many steps as a large one."""
     with (
         replaced.object(listing, "LIMITS", (5, 4)),
-        replaced.object(sync, "BULK", 4),
+        replaced.object(writing, "BULK", 4),
         replaced.object(prepare, "GROUP_BYTES", 1),
         replaced.object(patch, "PAGES_AT_ONCE", 2),
         replaced.object(remote, "PATIENCE", HURRIED),
