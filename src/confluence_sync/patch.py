@@ -97,7 +97,7 @@ def _entry_for(page: Prepared, chunk_ids: tuple[str, ...]) -> Entry:
     return Entry(
         page_id=ref.id,
         version=ref.version,
-        fingerprint=ref.fingerprint,
+        fingerprint=first.fingerprint if first else ref.fingerprint,
         recipe=page.recipe,
         title=ref.title,
         parent_id=ref.parent_id,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import TypeVar
 
 
@@ -127,7 +127,7 @@ class Report:
         return bool(self.spaces) and all(space.listing_complete for space in self.spaces)
 
     def as_json(self) -> str:
-        whole = asdict(self) | {
+        whole = asdict(replace(self, spaces=[])) | {
             "pages": asdict(self.pages),
             "chunks": asdict(self.chunks),
             "listing_complete": self.listing_complete,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Sequence
+from operator import add
 
 # Kana, Han, Hangul, Thai, Lao, Khmer and Burmese: a run of them is one token to most tokenizers, so pairs are stored as well.
 _UNSPACED = re.compile(
@@ -23,11 +24,13 @@ def pairs(text: str) -> str:
     """The overlapping pairs of every unspaced run, separated by spaces; empty for other scripts. A run of one stays alone."""
     if text.isascii() or not text.encode("utf-8", "replace").translate(None, _OTHER_BYTES):
         return ""
-    return " ".join([pair for run in _UNSPACED.findall(text) for pair in _pairs_of(run)])
-
-
-def _pairs_of(run: str) -> list[str]:
-    return [run[i : i + 2] for i in range(len(run) - 1)] or [run]
+    found: list[str] = []
+    for run in _UNSPACED.findall(text):
+        if len(run) > 2:
+            found += map(add, run, run[1:])
+        else:
+            found.append(run)
+    return " ".join(found)
 
 
 def words(question: str) -> list[str]:
