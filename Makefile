@@ -14,10 +14,10 @@ demo: $(VENV)/.base ## the whole way on a sample space, nothing to set up (1 min
 	@$(BIN)/confluence-sync demo
 
 test: $(VENV)/.dev ## the tests that need no server (under 2 minutes)
-	$(BIN)/python -m pytest -q -n 2 -m "not integration"
+	$(BIN)/python -m pytest -q -n 4 -m "not integration"
 
 coverage: $(VENV)/.dev ## the same tests, with the branches that none of them takes
-	$(BIN)/python -m pytest -q -n 2 -m "not integration" --cov --cov-report=term:skip-covered
+	$(BIN)/python -m pytest -q -n 4 -m "not integration" --cov --cov-report=term:skip-covered
 
 lint: $(VENV)/.dev ## style, types, import layers, generated files
 	$(BIN)/ruff format --check .
