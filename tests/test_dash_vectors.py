@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import struct
+from base64 import b64encode
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,19 +20,29 @@ from tests.vector_api_stub import Json, StubApi, stub_api
 
 @dataclass
 class Embedder(StubApi):
-    """The vector of a text is its length and `turn` (or what is `strange`); `short` leaves the last vector out."""
+    """The vector of a text is its length and `turn` (or what is `strange`); `short` leaves the last vector out.
+
+    As base64 it comes only to who asks for that, in the form that `bytes_as` makes; `refuses` is the status that this gets instead.
+    """
 
     turn: float = 0.5
     short: bool = False
     strange: object = None
     embedded: int = 0
+    bytes_as: Callable[[bytes], str] | None = None
+    refuses: int = 0
 
     def answer(self, method: str, path: str, query: dict[str, str], body: Json) -> tuple[int, object]:
         texts = body["input"]
         assert isinstance(texts, list)
         self.embedded += len(texts)
-        vectors = [{"embedding": [len(text) / 100, self.strange or self.turn]} for text in texts]
-        return 200, {"data": vectors[:-1] if self.short else vectors}
+        if self.refuses and body["encoding_format"] == "base64":
+            return self.refuses, {"error": "encoding_format: base64 is not supported"}
+        vectors: list[object] = [[len(text) / 100, self.strange or self.turn] for text in texts]
+        if self.bytes_as and body["encoding_format"] == "base64":
+            vectors = [self.bytes_as(struct.pack("<2f", *vector)) for vector in vectors]  # type: ignore[misc]  # numbers, as made above
+        data = [{"embedding": vector} for vector in vectors]
+        return 200, {"data": data[:-1] if self.short else data}
 
 
 @pytest.fixture
@@ -42,9 +54,10 @@ def api() -> Iterator[Embedder]:
 
 def asked(api: Embedder, folder: Path, *texts: str) -> list[list[float]]:
     """The vectors that one run gets, with a connection and a cache of its own."""
+    folder.mkdir(exist_ok=True)
     link, cache = link_to(api.url, Settings()), VectorCache(folder / "vectors.db")
     try:
-        return Embeddings(link, "/v1/embeddings", "m", cache).vectors(texts)
+        return [vector.tolist() for vector in Embeddings(link, "/v1/embeddings", "m", cache).vectors(texts)]
     finally:
         link.close()
         cache.close()
@@ -58,6 +71,31 @@ def test_a_text_is_embedded_once(api: Embedder, tmp_path: Path) -> None:
     second = asked(api, tmp_path, "three", "fourteen", "one")
     assert second == [pytest.approx([0.05, 0.5]), pytest.approx([0.08, 0.5]), pytest.approx([0.03, 0.5])]
     assert api.embedded == 3 + 1 + 1
+
+
+def test_vectors_come_as_bytes_where_the_server_has_them(api: Embedder, tmp_path: Path) -> None:
+    """Little-endian 32-bit floats in base64, as OpenAI and Llama Stack send them, are the same vectors."""
+    as_numbers = asked(api, tmp_path / "numbers", "one", "three")
+    sent: list[bytes] = []
+    api.bytes_as = lambda raw: sent.append(raw) or b64encode(raw).decode()
+    assert asked(api, tmp_path / "bytes", "one", "three") == as_numbers
+    assert as_numbers[0] == [pytest.approx(0.03), 0.5]
+    assert len(sent) == 3
+
+
+@pytest.mark.parametrize("status", [400, 422, 500])
+def test_a_server_without_base64_is_asked_for_numbers(api: Embedder, tmp_path: Path, status: int) -> None:
+    """Some check the field and refuse it, some fail on it: one more question, and the run goes on."""
+    api.refuses = status
+    assert asked(api, tmp_path, "one", "three") == [pytest.approx([0.03, 0.5]), pytest.approx([0.05, 0.5])]
+
+
+@pytest.mark.parametrize("damaged", [lambda raw: "no base64!", lambda raw: b64encode(raw[:-1]).decode()], ids=["text", "half"])
+def test_bytes_that_are_no_vector_are_refused(api: Embedder, tmp_path: Path, damaged: Callable[[bytes], str]) -> None:
+    """What cannot be read as 32-bit floats is named, and nothing is kept."""
+    api.bytes_as = damaged
+    with pytest.raises(BadAnswer, match="32-bit floats in base64, but is"):
+        asked(api, tmp_path, "one")
 
 
 def test_a_swapped_model_makes_kept_vectors_worthless(api: Embedder, tmp_path: Path) -> None:

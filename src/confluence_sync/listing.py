@@ -86,7 +86,7 @@ class Arriving:
     whole: bool | None = None
 
     def batches(self, size: int = 0, limit: int = 0) -> Iterator[list[PageRef]]:
-        """The pages inside the scope that each answer of at most `size` pages (else the largest) is the first to show, once they are in the state.
+        """The pages inside the scope that each answer is the first to show, once they are in the state. `size` is an answer's, at most.
 
         Stops after `limit` pages, where one is given.
         """

@@ -41,7 +41,7 @@ class DashStore(GrowingStore):
         rows = [_row(chunk) for chunk in chunks]
         if self.embeddings:
             for row, vector in zip(rows, self.embeddings.vectors([chunk.text for chunk in chunks]), strict=True):
-                row["embedding"] = vector
+                row["embedding"] = vector.tolist()
         return rows
 
 

@@ -2,24 +2,29 @@
 
 from __future__ import annotations
 
+import logging
+import sys
 import time
 from array import array
-from collections.abc import Iterator, Mapping, Sequence
+from base64 import b64decode
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import cast
+from typing import TypeAlias, cast
 
 from confluence_sync.database import open_file, said_of
-from confluence_sync.errors import BadAnswer
+from confluence_sync.errors import BadAnswer, Rejected, ServerFailed
 from confluence_sync.http import Link
 from confluence_sync.jsonvalue import as_list, as_object, objects
 from confluence_sync.model import batched, digest
 
-AT_ONCE = 32  # a server embeds about 10 long chunks a CPU second, and its proxy may wait 60 s
+log = logging.getLogger(__name__)
+
+AT_ONCE = 64  # a server embeds about 10 long chunks a CPU second, and its proxy may wait 60 s
 KEPT_DAYS = 100
 CANARY = "confluence-sync asks for this text once a run, to notice that the model behind a name has changed"
 SCHEMA = "create table if not exists vector (model text, content text, used integer, vector blob, primary key (model, content))"
 
-Vector = list[float]
+Vector: TypeAlias = "array[float]"  # of 32-bit floats, as models make them
 
 
 class VectorCache:
@@ -30,21 +35,20 @@ class VectorCache:
         self._today = int(time.time() // 86400)
         self._db = open_file(path, SCHEMA)
 
-    def get(self, model: str, texts: Sequence[str]) -> dict[str, Vector]:
-        """The kept vectors of these texts, by text."""
-        asked = {digest(text): text for text in texts}
+    def get(self, model: str, keys: Sequence[str]) -> dict[str, Vector]:
+        """The kept vectors of the texts with these digests, by digest."""
         found: dict[str, Vector] = {}
-        for some in batched(list(asked), AT_ONCE):
+        for some in batched(list(keys), AT_ONCE):
             places = ", ".join("?" * len(some))
             rows = self._run(f"select content, vector, used from vector where model = ? and content in ({places})", model, *some)
-            found.update((asked[str(content)], list(array("f", cast(bytes, vector)))) for content, vector, _ in rows)
+            found.update((str(content), array("f", cast(bytes, vector))) for content, vector, _ in rows)
             if any(used != self._today for _, _, used in rows):
                 self._run(f"update vector set used = ? where model = ? and content in ({places})", self._today, model, *some)
         return found
 
     def put(self, model: str, vectors: Mapping[str, Vector]) -> None:
-        """Keeps vectors by their texts, AT_ONCE or fewer. One statement, as each one waits for the disk."""
-        rows = [(model, digest(text), self._today, array("f", vector).tobytes()) for text, vector in vectors.items()]
+        """Keeps vectors by the digests of their texts, AT_ONCE or fewer. One statement, as each one waits for the disk."""
+        rows = [(model, key, self._today, vector.tobytes()) for key, vector in vectors.items()]
         places = ", ".join(["(?, ?, ?, ?)"] * len(rows))
         self._run(f"insert or replace into vector values {places}", *(value for row in rows for value in row))
 
@@ -71,42 +75,68 @@ class Embeddings:
 
     def __init__(self, link: Link, path: str, model: str, cache: VectorCache) -> None:
         self._link, self._path, self._model, self._cache = link, path, model, cache
-        self._checked = False
+        self._form = ""
         self.asked = 0
 
     def vectors(self, texts: Sequence[str]) -> list[Vector]:
         """In the order of `texts`; what the cache has is not asked for."""
-        self._check_model()
-        known = self._cache.get(self._model, texts)
-        for some in batched([text for text in dict.fromkeys(texts) if text not in known], AT_ONCE):
-            found = dict(zip(some, self._ask(some), strict=True))
+        if not self._form:
+            self._check_model()
+        keys = [digest(text) for text in texts]
+        known = self._cache.get(self._model, keys)
+        unknown = {key: text for key, text in zip(keys, texts, strict=True) if key not in known}
+        for some in batched(list(unknown), AT_ONCE):
+            found = dict(zip(some, self._ask([unknown[key] for key in some]), strict=True))
             self._cache.put(self._model, found)
             known.update(found)
-        return [known[text] for text in texts]
+        return [known[key] for key in keys]
 
     def _check_model(self) -> None:
         """A model swapped under the same name makes every kept vector worthless."""
-        if self._checked:
-            return
-        kept, now = self._cache.get(self._model, [CANARY]).get(CANARY), next(self._ask([CANARY]))
+        key, now = digest(CANARY), self._canary()
+        kept = self._cache.get(self._model, [key]).get(key)
         if kept is None or len(kept) != len(now) or max(abs(a - b) for a, b in zip(kept, now, strict=True)) > 1e-3:
             self._cache.forget(self._model)
-            self._cache.put(self._model, {CANARY: now})
-        self._checked = True
+            self._cache.put(self._model, {key: now})
 
-    def _ask(self, texts: list[str]) -> Iterator[Vector]:
-        answer = self._link.send("POST", self._path, payload={"model": self._model, "input": texts}).json()
+    def _canary(self) -> Vector:
+        """Asked for as bytes, a quarter of what the numbers take as text; what a server does not know is asked for as numbers."""
+        self._form = "base64"
+        try:
+            return self._ask([CANARY])[0]
+        except (Rejected, ServerFailed) as error:
+            if not error.status:
+                raise
+            log.info("vectors come as numbers, because: %s", error)
+        self._form = "float"
+        return self._ask([CANARY])[0]
+
+    def _ask(self, texts: list[str]) -> list[Vector]:
+        answer = self._link.send("POST", self._path, payload={"model": self._model, "input": texts, "encoding_format": self._form}).json()
         rows = objects(as_object(answer, "embeddings"), "data", "embeddings")
         if len(rows) != len(texts):
             raise BadAnswer(f"{self._path} gave {len(rows)} vectors for {len(texts)} texts")
         self.asked += len(texts)
-        for row in rows:
-            yield _vector(as_list(row.get("embedding"), "embedding"))
+        return [_vector(row.get("embedding")) for row in rows]
 
 
-def _vector(numbers: list[object]) -> Vector:
-    """The same list, when it holds numbers and nothing else; BadAnswer names what else it holds."""
+def _vector(given: object) -> Vector:
+    """From numbers, or from 32-bit floats in base64; BadAnswer says what else it is."""
+    if isinstance(given, str):
+        return _from_bytes(given)
+    numbers = as_list(given, "embedding")
     strange = set(map(type, numbers)) - {float, int}
     if strange:
         raise BadAnswer(f"an embedding must hold numbers, but holds {', '.join(sorted(kind.__name__ for kind in strange))}")
-    return cast(Vector, numbers)
+    return array("f", cast(list[float], numbers))
+
+
+def _from_bytes(given: str) -> Vector:
+    vector = array("f")
+    try:
+        vector.frombytes(b64decode(given, validate=True))
+    except ValueError as error:
+        raise BadAnswer(f"an embedding must be numbers, or 32-bit floats in base64, but is {given[:40]!r} ({error})") from error
+    if sys.byteorder == "big":
+        vector.byteswap()
+    return vector
