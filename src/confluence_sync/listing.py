@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -35,17 +35,20 @@ class Listing:
     complete: bool
 
 
-def spool(state: State, source: Source, key: str, scope: Scope, wanted: Wanted, progress: Callable[[int], None]) -> Listing:
+def spool(
+    state: State, source: Source, key: str, scope: Scope, wanted: Wanted, progress: Callable[[int], None], again: bool = False
+) -> Listing:
     """Reads the listing into the state. Raises what the source raises: then there is no listing, and nothing may be concluded.
 
-    `progress` is called with the number of pages so far.
+    `progress` is called with the number of pages so far; `again` says that the largest answers were too much for the server already.
     """
     if wanted.page_ids:
         state.database.run("delete from listing where scope = ?", [key])
         _store(state, key, scope, source.refs(wanted.page_ids))
         whole = False
     else:
-        whole = _spool_whole(state, source, key, scope, wanted.limit, progress) and not wanted.partial
+        sizes = LIMITS[1:] if again else LIMITS
+        whole = _spool_whole(Arriving(state, source, key, scope), sizes, wanted.limit, progress) and not wanted.partial
     if scope.folder_id:
         keep_below(state, source, key, scope.folder_id)
     if scope.labels:
@@ -57,15 +60,14 @@ def spool(state: State, source: Source, key: str, scope: Scope, wanted: Wanted, 
     return Listing(key, scope, listed(state, key), complete=whole)
 
 
-def _spool_whole(state: State, source: Source, key: str, scope: Scope, limit: int, progress: Callable[[int], None]) -> bool:
-    for size in LIMITS:
-        arriving = Arriving(state, source, key, scope)
+def _spool_whole(arriving: Arriving, sizes: Sequence[int], limit: int, progress: Callable[[int], None]) -> bool:
+    for size in sizes:
         try:
             for _ in arriving.batches(size, limit):
                 progress(arriving.seen)
             return bool(arriving.whole)
         except ServerFailed as error:
-            if size == LIMITS[-1]:
+            if size == sizes[-1]:
                 raise
             log.warning("the listing is asked again in smaller pages: %s", error)
     raise AssertionError("the last size either returns or raises")
@@ -92,6 +94,7 @@ class Arriving:
         """
         size = size or LIMITS[0]
         hollow, hole = False, False
+        self.seen, self.whole = 0, None
         self.state.database.run("delete from listing where scope = ?", [self.key])
         answers = self.source.listing(self.scope.space, min(size, limit or size))
         for refs in answers if limit else one_ahead(answers):

@@ -49,7 +49,7 @@ def first_fill(job: Run, one: Chosen, report: SpaceReport) -> tuple[Scope, Plan]
     """Fills an empty scope while its listing comes in, and gives what is left to do; None where a plan must come first.
 
     A page without an entry is created whatever the rest of the listing says, and where no page has one there is nothing else to decide.
-    A listing that breaks off is asked for again, in smaller pages, and what is not in yet follows.
+    A listing that breaks off is asked for again, in smaller answers, and what is not in yet follows.
     """
     scope = scope_of(job.settings, one.space)
     key = scope_key(job, scope)
@@ -67,7 +67,7 @@ def first_fill(job: Run, one: Chosen, report: SpaceReport) -> tuple[Scope, Plan]
     for _ in refs:
         pass  # out of time: what was not written is counted
     if arriving.whole is None:
-        listing = spool(job.state, job.source, key, scope, job.wanted, job.progress.at)
+        listing = spool(job.state, job.source, key, scope, job.wanted, job.progress.at, again=True)
     else:
         listing = Listing(key, scope, listed(job.state, key), arriving.whole)
     report.pages.listed, report.listing_complete = listing.count, listing.complete
@@ -94,7 +94,7 @@ def _as_listed(job: Run, arriving: Arriving, report: SpaceReport) -> Iterator[li
     except ServerFailed as error:
         log.warning("the listing broke off after %d pages and is asked for again: %s", arriving.seen, error)
     else:
-        job.progress.expect(arriving.seen)
+        job.progress.expect(listed(job.state, arriving.key))
     if waiting:
         yield waiting
 
