@@ -116,6 +116,8 @@ def _store(state: State, key: str, scope: Scope, refs: list[PageRef]) -> list[Pa
         fresh = (key, ref.id, ref.version, ref.title, ref.parent_id, ref.updated_at, ref.fingerprint)
         return (*fresh, int(scope.owns(ref.id)))
 
+    if not refs:
+        return []
     marks = ",".join("?" * len(refs))
     with state.database.transaction():
         known = state.database.rows(f"select page_id from listing where scope = ? and page_id in ({marks})", [key, *(r.id for r in refs)])

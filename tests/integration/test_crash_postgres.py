@@ -9,11 +9,12 @@ from pathlib import Path
 
 import pytest
 
+from confluence_sync.simulator.faults import Rule
 from confluence_sync.simulator.server import Simulator
 from confluence_sync.stores.pgvector import PgvectorBackend
 from tests.torture.fuse import Fuse, FusedBackend, Stop, fused
 from tests.torture.oracle import difference, fresh, listed
-from tests.torture.world import body, first_day, settings_for, small_steps, sync_once
+from tests.torture.world import body, first_day, settings_for, small_steps, strike, sync_once
 
 pytestmark = pytest.mark.integration
 
@@ -68,3 +69,14 @@ def test_a_cut_at_any_effect_loses_nothing(database: str, tmp_path: Path) -> Non
                 place.run(Fuse(at, ("before", "halfway", "after")[at // EVERY % 3]))
             place.run(Fuse())
             assert place.trouble() == "", f"after a cut at {at}: {whole.effects[at - 1]}"
+
+
+def test_an_answer_without_pages_stops_nothing(database: str, tmp_path: Path) -> None:  # a fixture
+    """A hole in a first listing, which the state takes in as no rows: PostgreSQL refuses an empty list of ids, SQLite takes it."""
+    with small_steps(), Simulator(first_day()) as simulator:
+        strike(simulator, "v2", Rule("spaces/501/pages", "empty-with-next", nth=2))
+        place = Place(simulator, tmp_path, database)
+        place.run(Fuse())
+        strike(simulator)
+        place.run(Fuse())
+        assert place.trouble() == ""
