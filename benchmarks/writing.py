@@ -27,7 +27,7 @@ from confluence_sync.stores.detect import open_store_backend
 MOST_MS = 0.15  # CPU milliseconds of ours for each chunk
 TITLE = "Sending"
 HEAD = ("store", "chunks", "CPU ms of ours a chunk", "bound", "holds", "requests", "chunks a second there")
-AT_ONCE = 2000  # as patch.py hands them over
+AT_ONCE = 1000  # as patch.py hands them over
 WORDS = ("journal", "replica", "ledger", "kestrel", "queue", "certificate", "node", "volume", "timeout", "retry", "pod", "broker")
 
 
