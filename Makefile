@@ -43,6 +43,9 @@ bench-retrieval: $(VENV)/.dev ## does the right page come first?
 bench-peers: $(VENV)/.dev ## a first sync beside LangChain and LlamaIndex, which it installs (writes docs/benchmarks.md)
 	$(BIN)/python -m benchmarks.peers
 
+bench-image: $(VENV)/.dev ## size and memory of the container image (needs podman; writes docs/benchmarks.md)
+	$(BIN)/python -m benchmarks.image
+
 bench-nights: $(VENV)/.dev ## 100,000 pages, a day of changes a night, thirty nights (an hour; writes docs/benchmarks.md)
 	$(BIN)/python -m benchmarks.nights --write
 

@@ -22,7 +22,7 @@ from confluence_sync.database import SqliteDatabase
 from confluence_sync.errors import ConfluenceSyncError
 from confluence_sync.http import Answer, Link, Patience
 from confluence_sync.jsonvalue import as_object
-from confluence_sync.model import PageRef, Scope, Space, metadata_from, plain_text
+from confluence_sync.model import PageRef, Scope, Space, plain_text
 from confluence_sync.settings_files import read_settings
 from confluence_sync.simulator import site
 from confluence_sync.simulator.messages import Request
@@ -32,6 +32,7 @@ from confluence_sync.source.connect import open_source
 from confluence_sync.source.folder import folder_id
 from confluence_sync.state import State
 from confluence_sync.stores.remote import routes_from
+from confluence_sync.stores.stored_metadata import metadata_from
 from confluence_sync.stores.underscore import FULL, UnderscoreStore, features_from
 
 KNOWN_SPACE = Space("501", "KB", "Space KB")

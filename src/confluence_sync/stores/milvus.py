@@ -15,7 +15,7 @@ from confluence_sync.config import Settings
 from confluence_sync.embed import Embedder, Matrix, open_embedder
 from confluence_sync.embed.settled import Settled, settle, vector_of, windows_of
 from confluence_sync.errors import NotFound, Refused, SettingsError
-from confluence_sync.model import EVERYTHING, Chunk, Filter, Hit, Metadata, MetadataValue, Stored, batched, metadata_from
+from confluence_sync.model import EVERYTHING, Chunk, Filter, Hit, Metadata, MetadataValue, Stored, batched
 from confluence_sync.search import fuse, reach
 from confluence_sync.search_words import folded, plain, words
 from confluence_sync.stores.base import COMING, Feature, Identity, Store, changed_meanwhile
@@ -35,6 +35,7 @@ from confluence_sync.stores.milvus_layout import (
 )
 from confluence_sync.stores.milvus_names import about_of, adopted, borne, lose, make, turn
 from confluence_sync.stores.milvus_search import Scored, exactly, floats, nearest
+from confluence_sync.stores.stored_metadata import metadata_from
 
 ALL = Feature.UPSERT | Feature.DELETE | Feature.LIST | Feature.QUERY | Feature.RETAG
 CHUNKS_AT_ONCE = 100

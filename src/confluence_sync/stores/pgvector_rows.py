@@ -8,8 +8,9 @@ from typing import cast
 from confluence_sync.embed import Matrix
 from confluence_sync.errors import Rejected
 from confluence_sync.jsontext import dumps
-from confluence_sync.model import Chunk, Metadata, MetadataValue, metadata_from
+from confluence_sync.model import Chunk, Metadata, MetadataValue
 from confluence_sync.stores.pgvector_search import tsvector
+from confluence_sync.stores.stored_metadata import metadata_from
 
 UPSERT = """
     INSERT INTO document_chunk (collection_name, id, text, vector, vmetadata, space, page, modified, labels, words)

@@ -16,7 +16,7 @@ from confluence_sync.embed import Embedder, Facts, Matrix, open_embedder
 from confluence_sync.embed.base import facts_from
 from confluence_sync.embed.settled import Settled, settle, vector_of, windows_of
 from confluence_sync.errors import Refused
-from confluence_sync.model import EVERYTHING, Chunk, Filter, Hit, Stored, batched, metadata_from
+from confluence_sync.model import EVERYTHING, Chunk, Filter, Hit, Stored, batched
 from confluence_sync.search import fuse, reach
 from confluence_sync.search_words import scaled
 from confluence_sync.stores.base import COMING, Feature, Identity, Store, changed_meanwhile
@@ -24,6 +24,7 @@ from confluence_sync.stores.sqlite_file import TABLES, Connections, said_plainly
 from confluence_sync.stores.sqlite_rows import condition, row, tags
 from confluence_sync.stores.sqlite_vectors import Scored, Vectors
 from confluence_sync.stores.sqlite_words import by_words
+from confluence_sync.stores.stored_metadata import metadata_from
 
 log = logging.getLogger(__name__)
 

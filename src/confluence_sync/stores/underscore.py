@@ -13,7 +13,7 @@ from confluence_sync.config import Settings
 from confluence_sync.errors import BadAnswer, NotFound, Rejected, SettingsError
 from confluence_sync.http import Answer, Link
 from confluence_sync.jsonvalue import JsonObject, as_object, child, objects, text
-from confluence_sync.model import EVERYTHING, Chunk, Filter, Hit, MetadataValue, Stored, batched, metadata_from
+from confluence_sync.model import EVERYTHING, Chunk, Filter, Hit, MetadataValue, Stored, batched
 from confluence_sync.stores.base import Feature, Identity
 from confluence_sync.stores.remote import (
     Pace,
@@ -25,6 +25,7 @@ from confluence_sync.stores.remote import (
     server_address,
     write_in_batches,
 )
+from confluence_sync.stores.stored_metadata import metadata_from
 
 log = logging.getLogger(__name__)
 

@@ -6,8 +6,9 @@ import re
 from collections.abc import Mapping
 
 from confluence_sync.jsonvalue import JsonObject, child, objects, text
-from confluence_sync.model import Chunk, Hit, Metadata, MetadataValue, digest, metadata_from
+from confluence_sync.model import Chunk, Hit, Metadata, MetadataValue, digest
 from confluence_sync.stores.remote import flat
+from confluence_sync.stores.stored_metadata import metadata_from
 
 BOM = "\ufeff"  # makes the charset certain; the servers do not store it
 MARK = re.compile(r"\n\n<!-- [0-9a-f]{10} -->\s*$")
