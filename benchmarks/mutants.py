@@ -15,7 +15,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 PACKAGE = "src/confluence_sync"
-TESTS = ("gone", "patch", "adopt", "bindings", "listing", "state", "rotate", "sharding", "verify", "crash")
+TESTS = ("first_fill", "gone", "patch", "adopt", "bindings", "listing", "state", "rotate", "sharding", "verify", "crash")
 FIRST = {  # the tests that are most likely to notice, so that a caught mutant costs seconds
     "plan": ("gone",),
     "patch": ("patch", "crash"),
@@ -92,7 +92,13 @@ MUTANTS = (
     Mutant("gone.py", "a store that cannot delete says nothing", "    if Feature.DELETE not in store.features:\n", "    if False:\n"),
     # listing
     Mutant("listing.py", "a partial listing is whole", "complete=whole", "complete=True"),
-    Mutant("listing.py", "a broken listing is kept when it is asked again", "        _clear(state, key)\n        try:\n", "        try:\n"),
+    Mutant("listing.py", "a broken listing is kept when it is asked again", "        self.state.database.run(\"delete from listing where scope = ?\", [self.key])\n", ""),
+    Mutant("listing.py", "a page that is listed twice is handed on twice", " and ref.id not in before]", "]"),
+    Mutant("first_fill.py", "a part of a space needs no plan", "return not chosen and not isinstance", "return not isinstance"),
+    Mutant("first_fill.py", "every first listing is whole", "bool(arriving.whole))", "True)"),
+    Mutant("first_fill.py", "the rest has what is on its way", "and s.page_id is null", ""),
+    Mutant("first_fill.py", "a page that failed is tried again", "for page_id in failed))", "for page_id in ()))"),
+    Mutant("first_fill.py", "old gaps in names are kept", "    forget_unnamed(job.state, key)\n", ""),
     Mutant("listing.py", "unsettled pages are not done again", "(e.settled = 0 or e.fingerprint", "(e.fingerprint"),
     Mutant("listing.py", "another recipe is not noticed", "or e.recipe <> ? or ? = 1", "or e.recipe = ? and 1 = 0 or ? = 1"),
     Mutant("listing.py", "pages are deleted at once whatever the sightings", "e.missing + 1 >= ?", "? >= 0"),

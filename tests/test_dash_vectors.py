@@ -5,6 +5,7 @@ from __future__ import annotations
 import struct
 from base64 import b64encode
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -131,6 +132,19 @@ def test_missing_vectors_are_told(api: Embedder, tmp_path: Path) -> None:
     with pytest.raises(BadAnswer, match="0 vectors for 1 texts"):
         asked(api, tmp_path, "one")
     assert api.embedded == 1
+
+
+def test_a_first_question_that_failed_is_asked_again(api: Embedder, tmp_path: Path) -> None:
+    """The run goes on after a failure, and a model that was swapped must still be noticed."""
+    asked(api, tmp_path, "one")
+    api.turn, api.short = 0.9, True
+    link, cache = link_to(api.url, Settings()), VectorCache(tmp_path / "vectors.db")
+    with closing(link), closing(cache):
+        embeddings = Embeddings(link, "/v1/embeddings", "m", cache)
+        with pytest.raises(BadAnswer):
+            embeddings.vectors(["one"])
+        api.short = False
+        assert embeddings.vectors(["one"])[0].tolist() == [pytest.approx(0.03), pytest.approx(0.9)]
 
 
 @pytest.mark.parametrize(("strange", "named"), [("0.5", "str"), (True, "bool"), ([1.0], "list")])

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from threading import Event
+from time import monotonic
 
 import pytest
 
-from confluence_sync.errors import RemoteError
+from confluence_sync.errors import RemoteError, ServerFailed
+from confluence_sync.fetch import as_they_come
 from confluence_sync.model import PageRef, Space
 from confluence_sync.plan import Wanted
 from confluence_sync.simulator.faults import Rule
 from confluence_sync.simulator.messages import Answer, Request
 from confluence_sync.source.confluence import Confluence
+from confluence_sync.stores.memory import MemoryBackend
 from tests.torture.bench import Bench, bench
 from tests.torture.world import PAGES, strike
 
@@ -27,7 +30,7 @@ def empty(tmp_path: Path) -> Iterator[Bench]:
         yield made
 
 
-def watch(made: Bench, before: Callable[[str], None]) -> None:
+def watch(made: Bench, before: Callable[[str], object]) -> None:
     """Calls `before` with the target of each request that the simulator is about to answer."""
     answering = made.simulator.respond
 
@@ -43,36 +46,68 @@ def asked(made: Bench, what: str) -> int:
 
 
 def test_bodies_are_read_before_the_listing_ends(empty: Bench) -> None:
-    """The last answer of the listing is held back until a body was asked for: a run that waited for the listing would never ask."""
-    body, listings, in_time = threading.Event(), [0], [False]
-
-    def before(target: str) -> None:
-        listings[0] += LISTING in target
-        if BODIES in target:
-            body.set()
-        elif LISTING in target and listings[0] == 3:
-            in_time[0] = body.wait(10)
-
-    watch(empty, before)
+    """The last answer of the listing takes two seconds; a run that waited for it would ask for no body before."""
+    strike(empty.simulator, "v2", Rule(LISTING, "latency", "2000", nth=3))
+    times: dict[str, list[float]] = {LISTING: [], BODIES: []}
+    watch(empty, lambda target: [times[what].append(monotonic()) for what in times if what in target])
     report = empty.sync()
-    assert in_time == [True]
+    assert times[BODIES][0] - times[LISTING][2] < 1.5
     assert (report.exit, report.pages.listed, report.pages.new, report.listing_complete) == (0, PAGES, PAGES, True)
     assert empty.trouble() == ""
 
 
-def test_a_listing_that_breaks_off_is_asked_for_again(empty: Bench) -> None:
-    """Pages that went in before are neither read nor counted twice, and the second listing is a whole one."""
-    strike(empty.simulator, "v2", Rule(LISTING, "500", after=2, times=2))
+def test_a_listing_does_not_wait_for_its_reader() -> None:
+    """One that is read over hours shifts under who reads it: all of it is asked for while the first answer is in use."""
+    ended = Event()
+
+    def answers() -> Iterator[int]:
+        yield from range(5)
+        ended.set()
+
+    reading = as_they_come(answers())
+    assert next(reading)[0] == 0
+    assert ended.wait(10)
+    assert list(reading) == [(1, True), (2, True), (3, True), (4, True)]
+
+
+def test_what_a_listing_raises_reaches_its_reader() -> None:
+    """After the answers before it, and whatever it is."""
+
+    def answers() -> Iterator[int]:
+        yield 1
+        raise ServerFailed("gone")
+
+    reading = as_they_come(answers())
+    assert next(reading)[0] == 1
+    with pytest.raises(ServerFailed, match="gone"):
+        next(reading)
+
+
+@pytest.mark.parametrize("after", [0, 1, 2])
+def test_a_listing_that_breaks_off_is_asked_for_again(empty: Bench, after: int) -> None:
+    """Pages that went in before are neither read nor counted twice, and the next run finds everything as it is."""
+    strike(empty.simulator, "v2", Rule(LISTING, "500", after=after, times=2))
     report = empty.sync()
     assert (report.exit, report.pages.listed, report.pages.new, report.pages.unchanged) == (0, PAGES, PAGES, 0)
     assert report.listing_complete
-    assert asked(empty, BODIES) == 4  # 4, 4 and 2 pages of the listing that broke off, 4 of the second
+    assert asked(empty, BODIES) == 4  # 14 pages, four at a time
+    second = empty.sync()
+    assert (second.exit, second.pages.unchanged, second.pages.retagged) == (0, PAGES, 0)
     assert empty.trouble() == ""
 
 
-def test_a_listing_that_never_ends_well_keeps_what_went_in(empty: Bench) -> None:
+def test_the_second_space_is_cut_as_itself_when_its_listing_breaks_off(empty: Bench) -> None:
+    """Its key and name are in every chunk, so the space before it must not lend its own."""
+    strike(empty.simulator, "v2", Rule("spaces/502/pages", "500", times=2))
+    assert empty.sync(SPACE_NAME="KB,OPS").pages.new == PAGES + 2
+    second = empty.sync(SPACE_NAME="KB,OPS")
+    assert (second.pages.unchanged, second.pages.retagged, second.pages.changed) == (PAGES + 2, 0, 0)
+
+
+@pytest.mark.parametrize("status", ["500", "401"])
+def test_a_listing_that_never_ends_well_keeps_what_went_in(empty: Bench, status: str) -> None:
     """The run fails, its report says how far it came, and the next one reads only what is missing."""
-    strike(empty.simulator, "v2", Rule(LISTING, "500", after=2))
+    strike(empty.simulator, "v2", Rule(LISTING, status, after=2))
     with pytest.raises(RemoteError):
         empty.sync()
     there = empty.pages()
@@ -88,6 +123,7 @@ def test_a_listing_with_a_hole_is_not_called_whole(empty: Bench) -> None:
     strike(empty.simulator, "v2", Rule(LISTING, "empty-with-next", nth=2))
     report = empty.sync()
     assert (report.exit, report.listing_complete) == (0, False)
+    assert 0 < report.pages.new == len(empty.pages()) <= PAGES
 
 
 def test_a_page_that_cannot_be_read_is_tried_once(empty: Bench) -> None:
@@ -101,31 +137,45 @@ def test_a_page_that_cannot_be_read_is_tried_once(empty: Bench) -> None:
     assert empty.trouble() == ""
 
 
-def test_a_page_that_is_listed_twice_goes_in_once(empty: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A listing that moves while it is read shows the end of one answer at the beginning of the next."""
+@pytest.mark.parametrize("within", [False, True], ids=["across answers", "within one"])
+def test_a_page_that_is_listed_twice_goes_in_once(empty: Bench, monkeypatch: pytest.MonkeyPatch, within: bool) -> None:
+    """A listing that moves while it is read shows the end of one answer again, in the next or in the same."""
     listing = Confluence.listing
 
     def moving(source: Confluence, space: Space, limit: int) -> Iterator[list[PageRef]]:
         last: list[PageRef] = []
         for refs in listing(source, space, limit):
-            yield [*last[-2:], *refs]
+            yield [*refs, *refs[-2:]] if within else [*last[-2:], *refs]
             last = refs
 
     monkeypatch.setattr(Confluence, "listing", moving)
+    strike(empty.simulator, "v2", Rule(LISTING, "latency", "150"))  # so that each answer is handed on before the next is there
     report = empty.sync()
     assert (report.exit, report.pages.listed, report.pages.new, report.pages.unchanged) == (0, PAGES, PAGES, 0)
     assert asked(empty, BODIES) == 4  # 14 pages, four at a time
+    assert report.chunks.written == len(empty.contents())
     assert empty.trouble() == ""
 
 
-def test_a_page_edited_on_the_way_is_right_in_the_next_run(empty: Bench) -> None:
-    """It was listed with one version and read with the next: it is written once, as it was read."""
+def test_a_page_edited_on_the_way_is_written_as_it_was_read(empty: Bench) -> None:
+    """It was listed with one version and read with the next: it is written once, and the next run has nothing to do."""
     edits = [lambda: empty.simulator.edit("1001", "<p>while it was listed</p>")]
     watch(empty, lambda target: edits.pop()() if BODIES in target and edits else None)
     report = empty.sync()
     assert (report.exit, report.pages.new, report.pages.changed) == (0, PAGES, 0)
-    assert empty.sync().exit == 0
+    second = empty.sync()
+    assert (second.exit, second.pages.unchanged, second.chunks.written) == (0, PAGES, 0)
     assert empty.trouble() == ""
+
+
+def test_names_that_were_missing_in_an_emptied_store_are_no_matter(empty: Bench) -> None:
+    """Pages once went in without names; filled anew with names, they are not read again for them."""
+    strike(empty.simulator, "v2", Rule("users-bulk", "403"))
+    empty.sync()
+    strike(empty.simulator)
+    empty.backend = MemoryBackend()
+    assert empty.sync().pages.new == PAGES
+    assert empty.sync().pages.unchanged == PAGES
 
 
 @pytest.mark.parametrize(("wanted", "new"), [(Wanted(limit=6), 6), (Wanted(page_ids=("1001", "1002")), 2), (Wanted(since_hours=1), 0)])

@@ -15,6 +15,9 @@ from confluence_sync.simulator.sample import SAMPLE
 from confluence_sync.simulator.server import Simulator
 from confluence_sync.stores.memory import MemoryBackend
 from confluence_sync.sync import plans, run
+from tests.test_patch import tell
+from tests.torture.bench import bench
+from tests.torture.world import PAGES, settings_for
 
 
 @pytest.fixture
@@ -42,6 +45,22 @@ def test_time_over_leaves_the_rest_for_the_next_run(settings_and_site, monkeypat
     assert (first.exit, first.pages.new, first.pages.deferred) == (3, 10, first.pages.listed - 10)
     second = run(settings, Wanted(), Means(backend=backend))
     assert (second.exit, second.pages.new, second.pages.unchanged) == (0, first.pages.deferred, 10)
+
+
+def test_pages_that_the_store_refused_are_not_lost_from_the_count(tmp_path: Path) -> None:
+    """Time over after a bundle of which the store refused a page: written, failed and left over are all pages that there are."""
+    with bench(tmp_path / "state") as made:
+        told = tell(made)
+        told.poison = "edited 1001"
+        for number in range(1, PAGES + 1):
+            made.simulator.edit(f"{1000 + number}", f"<p>edited {1000 + number}</p>")
+        report = run(settings_for(made.simulator, made.folder), Wanted(), Means(backend=made.backend, max_minutes=1e-9))
+        pages = report.pages
+        assert (report.exit, pages.failed, pages.changed) == (3, 1, 1)
+        assert pages.deferred == PAGES - 2
+        told.poison = "\0"
+        assert made.sync().exit == 0
+        assert made.trouble() == ""
 
 
 def test_enough_time_is_no_limit(settings_and_site) -> None:

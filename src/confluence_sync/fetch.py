@@ -1,10 +1,12 @@
-"""Reads listings and bodies a few requests ahead of who uses them, never more, so that memory does not grow with the space."""
+"""Reads beside who uses what was read: listings as fast as they come, bodies a few requests ahead, so that memory stays flat."""
 
 from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from queue import SimpleQueue
+from threading import Event
 from typing import Protocol, TypeVar
 
 from confluence_sync.model import Page, PageRef, Space
@@ -47,13 +49,29 @@ def fetched(source: Reader, space: Space, batches: Iterable[list[PageRef]], conc
         readers.shutdown(wait=False, cancel_futures=True)
 
 
-def one_ahead(answers: Iterator[T]) -> Iterator[T]:
-    """The same answers; the next one is asked for while one is in use."""
+def as_they_come(answers: Iterator[T]) -> Iterator[tuple[T, bool]]:
+    """Each answer, and whether another is there already.
+
+    All are asked for one after the other in a thread, however long the reader takes: a listing that waits shifts under who reads it.
+    """
+    arrived: SimpleQueue[T | None] = SimpleQueue()
+    left = Event()
+
+    def read() -> None:
+        try:
+            for answer in answers:
+                arrived.put(answer)
+                if left.is_set():
+                    return
+        finally:
+            arrived.put(None)
+
     reader = ThreadPoolExecutor(1, "listing")
     try:
-        coming = reader.submit(next, answers, None)
-        while (answer := coming.result()) is not None:
-            coming = reader.submit(next, answers, None)
-            yield answer
+        reading = reader.submit(read)
+        while (answer := arrived.get()) is not None:
+            yield answer, not arrived.empty()
+        reading.result()
     finally:
+        left.set()
         reader.shutdown(wait=False, cancel_futures=True)

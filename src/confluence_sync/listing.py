@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from confluence_sync.database import Value
 from confluence_sync.errors import ServerFailed
-from confluence_sync.fetch import one_ahead
-from confluence_sync.model import PageRef, Scope
+from confluence_sync.fetch import as_they_come
+from confluence_sync.model import PageRef, Scope, batched
 from confluence_sync.plan import Kind, Plan, Step, Wanted
 from confluence_sync.selecting import keep_below, keep_labelled, note_labels, note_unknown_labels
 from confluence_sync.source.base import Source
@@ -75,7 +75,8 @@ def _spool_whole(arriving: Arriving, sizes: Sequence[int], limit: int, progress:
 
 @dataclass
 class Arriving:
-    """A listing on its way into the state: how many pages were `seen`, and whether it ended as a `whole` one, which is not known before.
+    """A listing on its way into the state: how many pages were `seen`, whether more of it is `waiting` to be taken, and whether it ended
+    as a `whole` one, which is not known before.
 
     It is not whole when it had a hole: an answer without pages that said more follow, which real servers give now and then.
     """
@@ -85,6 +86,7 @@ class Arriving:
     key: str
     scope: Scope
     seen: int = 0
+    waiting: bool = False
     whole: bool | None = None
 
     def batches(self, size: int = 0, limit: int = 0) -> Iterator[list[PageRef]]:
@@ -97,7 +99,7 @@ class Arriving:
         self.seen, self.whole = 0, None
         self.state.database.run("delete from listing where scope = ?", [self.key])
         answers = self.source.listing(self.scope.space, min(size, limit or size))
-        for refs in answers if limit else one_ahead(answers):
+        for refs, self.waiting in ((refs, False) for refs in answers) if limit else as_they_come(answers):
             hole, hollow = hole or hollow, not refs
             taken = refs[: limit - self.seen] if limit else refs
             self.seen += len(taken)
@@ -110,20 +112,21 @@ class Arriving:
 
 
 def _store(state: State, key: str, scope: Scope, refs: list[PageRef]) -> list[PageRef]:
-    """Gives those of them that are inside the scope and were not listed before."""
+    """Gives those of them that are inside the scope and were not listed before, each once."""
 
     def row(ref: PageRef) -> tuple[Value, ...]:
         fresh = (key, ref.id, ref.version, ref.title, ref.parent_id, ref.updated_at, ref.fingerprint)
         return (*fresh, int(scope.owns(ref.id)))
 
-    if not refs:
-        return []
-    marks = ",".join("?" * len(refs))
+    found = {ref.id: ref for ref in refs}
+    before: set[str] = set()
     with state.database.transaction():
-        known = state.database.rows(f"select page_id from listing where scope = ? and page_id in ({marks})", [key, *(r.id for r in refs)])
-        state.database.run_many(PUT_REF, map(row, refs))
-    before = {page_id for (page_id,) in known}
-    return [ref for ref in refs if scope.owns(ref.id) and ref.id not in before]
+        for some in batched(list(found), 1000):
+            marks = ",".join("?" * len(some))
+            known = state.database.rows(f"select page_id from listing where scope = ? and page_id in ({marks})", [key, *some])
+            before |= {str(page_id) for (page_id,) in known}
+        state.database.run_many(PUT_REF, map(row, found.values()))
+    return [ref for ref in found.values() if scope.owns(ref.id) and ref.id not in before]
 
 
 def listed(state: State, key: str) -> int:
@@ -175,17 +178,6 @@ def make_plan(state: State, listing: Listing, recipe: str, wanted: Wanted, sight
     touched = counts.get(Kind.UPDATE, 0) + counts.get(Kind.RETAG, 0)
     new = counts.get(Kind.CREATE, 0) + counts.get(Kind.DEFER, 0)
     return Plan(key, listing.scope.describe(), listing.complete, listing.count, known, listing.count - touched - new, counts)
-
-
-def make_rest(state: State, listing: Listing, failed: Iterable[str]) -> Plan:
-    """What is left of a first fill: pages that have no entry yet. Those that `failed` in this run are not tried a second time."""
-    database = state.database
-    with database.transaction():
-        database.run("delete from step where scope = ?", [listing.key])
-        database.run(FIND_CREATE, ["", listing.key])
-        database.run_many("delete from step where scope = ? and page_id = ?", ((listing.key, page_id) for page_id in failed))
-    left = int(database.rows("select count(*) from step where scope = ?", [listing.key])[0][0] or 0)
-    return Plan(listing.key, listing.scope.describe(), listing.complete, listing.count, state.size(listing.key), 0, {Kind.CREATE: left})
 
 
 def count_missing(state: State, key: str) -> None:

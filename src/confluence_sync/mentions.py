@@ -77,6 +77,11 @@ def read_unnamed_again(source: Source, state: State, scope: str) -> None:
             state.database.run_many("delete from unnamed where scope = ? and page_id = ?", pages)
 
 
+def forget_unnamed(state: State, scope: str) -> None:
+    """Every page of the scope is about to be read anew."""
+    state.database.run("delete from unnamed where scope = ?", [scope])
+
+
 def _note_unnamed(state: State, scope: str, users: Mapping[str, str]) -> None:
     """Pages that are about to go in without the name of a user they mention, each with one such user."""
     with state.database.transaction():

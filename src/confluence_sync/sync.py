@@ -19,6 +19,7 @@ from confluence_sync.bindings import (
 )
 from confluence_sync.config import Settings
 from confluence_sync.errors import ConfluenceSyncError, Interrupted, Refused, RemoteError, SettingsError
+from confluence_sync.first_fill import first_fill
 from confluence_sync.golden import ask_golden, check_questions
 from confluence_sync.gone import delete_gone, refused_deletions
 from confluence_sync.listing import count_missing, make_plan, spool
@@ -33,7 +34,7 @@ from confluence_sync.rotate import rotate
 from confluence_sync.run import Means, Run, opened
 from confluence_sync.source.spaces import Chosen, choose_spaces
 from confluence_sync.stores.base import requests_of
-from confluence_sync.writing import first_fill, set_dirty, write_planned
+from confluence_sync.writing import set_dirty, write_planned
 
 log = logging.getLogger(__name__)
 

@@ -75,12 +75,12 @@ class Embeddings:
 
     def __init__(self, link: Link, path: str, model: str, cache: VectorCache) -> None:
         self._link, self._path, self._model, self._cache = link, path, model, cache
-        self._form = ""
+        self._form, self._checked = "base64", False
         self.asked = 0
 
     def vectors(self, texts: Sequence[str]) -> list[Vector]:
         """In the order of `texts`; what the cache has is not asked for."""
-        if not self._form:
+        if not self._checked:
             self._check_model()
         keys = [digest(text) for text in texts]
         known = self._cache.get(self._model, keys)
@@ -98,6 +98,7 @@ class Embeddings:
         if kept is None or len(kept) != len(now) or max(abs(a - b) for a, b in zip(kept, now, strict=True)) > 1e-3:
             self._cache.forget(self._model)
             self._cache.put(self._model, {key: now})
+        self._checked = True
 
     def _canary(self) -> Vector:
         """Asked for as bytes, a quarter of what the numbers take as text; what a server does not know is asked for as numbers."""
