@@ -47,7 +47,7 @@ def asked(made: Bench, what: str) -> int:
 
 def test_bodies_are_read_before_the_listing_ends(empty: Bench) -> None:
     """The last answer of the listing takes two seconds; a run that waited for it would ask for no body before."""
-    strike(empty.simulator, "v2", Rule(LISTING, "latency", "2000", nth=3))
+    strike(empty.simulator, "v2", Rule(LISTING, "latency", "2", nth=3))
     times: dict[str, list[float]] = {LISTING: [], BODIES: []}
     watch(empty, lambda target: [times[what].append(monotonic()) for what in times if what in target])
     report = empty.sync()
@@ -149,7 +149,7 @@ def test_a_page_that_is_listed_twice_goes_in_once(empty: Bench, monkeypatch: pyt
             last = refs
 
     monkeypatch.setattr(Confluence, "listing", moving)
-    strike(empty.simulator, "v2", Rule(LISTING, "latency", "150"))  # so that each answer is handed on before the next is there
+    strike(empty.simulator, "v2", Rule(LISTING, "latency", "0.15"))  # so that each answer is handed on before the next is there
     report = empty.sync()
     assert (report.exit, report.pages.listed, report.pages.new, report.pages.unchanged) == (0, PAGES, PAGES, 0)
     assert asked(empty, BODIES) == 4  # 14 pages, four at a time
