@@ -16,6 +16,7 @@ COMMON = (
     OLD_CHARDET,
     "pypdf",
     "tokenizers",
+    "orjson",  # with $MODEL_FOLDER the stand-in model runs on our own embedder
 )
 OLD_NUMPY = "numpy<2.3"  # with a newer one 0.2.12 cannot read its faiss index after a restart
 NEW_NUMPY = "numpy>=2.3.2"  # 0.7.3 asks for it
