@@ -18,6 +18,9 @@ PACKAGE = "src/confluence_sync"
 TESTS = ("first_fill", "gone", "patch", "adopt", "bindings", "listing", "state", "rotate", "sharding", "verify", "crash")
 FIRST = {  # the tests that are most likely to notice, so that a caught mutant costs seconds
     "plan": ("gone",),
+    "first_fill": ("first_fill",),
+    "writing": ("max_minutes",),
+    "dash_vectors": ("dash_vectors",),
     "patch": ("patch", "crash"),
     "gone": ("gone",),
     "listing": ("listing", "gone", "crash"),
@@ -94,6 +97,11 @@ MUTANTS = (
     Mutant("listing.py", "a partial listing is whole", "complete=whole", "complete=True"),
     Mutant("listing.py", "a broken listing is kept when it is asked again", "        self.state.database.run(\"delete from listing where scope = ?\", [self.key])\n", ""),
     Mutant("listing.py", "a page that is listed twice is handed on twice", " and ref.id not in before]", "]"),
+    Mutant("listing.py", "a page twice in one answer is handed on twice", "for ref in found.values() if scope.owns", "for ref in refs if scope.owns"),
+    Mutant("first_fill.py", "pages are cut as those of the space before", "    job.cut = cut_for(", "    _ = cut_for("),
+    Mutant("first_fill.py", "what is on its way is lost when a listing fails", "            self._list_again()\n", "            raise\n"),
+    Mutant("writing.py", "pages that the store refused are counted twice", "(_handled(report) - before)\n", "(_handled(report) - before) - report.pages.failed\n"),
+    Mutant("stores/dash_vectors.py", "a first question that failed counts as answered", "        if not self._checked:\n", "        if not self._checked:\n            self._checked = True\n"),
     Mutant("first_fill.py", "a part of a space needs no plan", "return not chosen and not isinstance", "return not isinstance"),
     Mutant("first_fill.py", "every first listing is whole", "bool(arriving.whole))", "True)"),
     Mutant("first_fill.py", "the rest has what is on its way", "and s.page_id is null", ""),
