@@ -350,6 +350,47 @@ def test_an_earlier_layout_is_brought_up_to_date(path: Path) -> None:
     again.close()
 
 
+SLOW_TRIGGERS = """
+CREATE TRIGGER chunks_1_in AFTER INSERT ON chunks_1 BEGIN
+    INSERT INTO words_1 (rowid, heading, pairs, text) VALUES (new.number, new.heading, new.pairs, new.text);
+END;
+CREATE TRIGGER chunks_1_out AFTER DELETE ON chunks_1 BEGIN
+    INSERT INTO words_1 (words_1, rowid, heading, pairs, text) VALUES ('delete', old.number, old.heading, old.pairs, old.text);
+    DELETE FROM vectors_1 WHERE chunk = old.number;
+END;
+PRAGMA user_version = 2;
+"""
+
+
+def test_a_file_that_kept_its_index_by_triggers_keeps_it_without(path: Path) -> None:
+    """Layout 2 indexed each chunk by itself. After the upgrade, what was in is found once, what is new is found, what goes is not."""
+    backend = SqliteBackend(path)
+    backend.open("c").write(SAMPLE)
+    backend.connections.mine().executescript(SLOW_TRIGGERS)
+    backend.close()
+    again = SqliteBackend(path)
+    store = again.open("c")
+    new = chunk("new", "A journal of another kind")
+    store.write([new])
+    assert {hit.chunk_id for hit in store.query("journal", 5)} == {DISK.id, new.id}
+    store.delete([DISK.id])
+    assert [hit.chunk_id for hit in store.query("journal", 5)] == [new.id]
+    again.connections.mine().execute("INSERT INTO words_1 (words_1, rank) VALUES ('integrity-check', 1)")
+    again.close()
+
+
+def test_the_index_is_written_once_a_call(backend: SqliteBackend) -> None:
+    """Index segments are made by calls, not by chunks: a trigger wrote one for each chunk and cost three times the whole."""
+    store = backend.open("c")
+    made = [chunk(f"{number}", f"text number {number} of many words") for number in range(300)]
+    store.write(made)
+    segments = "SELECT count(DISTINCT segid) FROM words_1_idx"
+    assert backend.connections.mine().execute(segments).fetchone() == (1,)
+    store.delete([one.id for one in made[:200]])
+    assert backend.connections.mine().execute(segments).fetchone() == (2,)
+    backend.connections.mine().execute("INSERT INTO words_1 (words_1, rank) VALUES ('integrity-check', 1)")
+
+
 @pytest.mark.parametrize(
     ("said", "kind", "told"),
     [

@@ -23,13 +23,14 @@ from confluence_sync.stores.base import COMING, Feature, Identity, Store, change
 from confluence_sync.stores.sqlite_file import TABLES, Connections, said_plainly, statements
 from confluence_sync.stores.sqlite_rows import condition, row, tags
 from confluence_sync.stores.sqlite_vectors import Scored, Vectors
-from confluence_sync.stores.sqlite_words import by_words
+from confluence_sync.stores.sqlite_words import by_words, drop_from_index, index_since, newest
 from confluence_sync.stores.stored_metadata import metadata_from
 
 log = logging.getLogger(__name__)
 
 ALL = Feature.UPSERT | Feature.DELETE | Feature.LIST | Feature.QUERY | Feature.RETAG
 SENSIBLE = 100_000  # chunks; beyond that a query takes longer than people like
+SOME = 500  # values in one statement: old SQLites take 999
 
 Row = tuple[str | int | float, ...]
 
@@ -68,6 +69,7 @@ class SqliteStore:
         rows = [row(chunk) for chunk in chunks]
         windows = windows_of(self.settled, self._without_vectors(chunks))
         with self.connections.writing() as connection:
+            last = newest(connection, self.number)
             connection.executemany(
                 f"""INSERT INTO chunks_{self.number} (id, space, page, modified, labels, metadata, heading, pairs, text)
                     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET (space, page, modified, labels, metadata, heading,
@@ -75,6 +77,7 @@ class SqliteStore:
                     excluded.heading, excluded.pairs, excluded.text)""",
                 rows,
             )
+            index_since(connection, self.number, last)
             if self._vectors and windows:
                 self._vectors.put(connection, windows)
             self._stamp(connection)
@@ -87,7 +90,7 @@ class SqliteStore:
         if not self._vectors:
             return list(chunks)
         n, held = self.number, set()
-        for some in batched([chunk.id for chunk in chunks], 500):
+        for some in batched([chunk.id for chunk in chunks], SOME):
             marks = ", ".join("?" * len(some))
             sql = f"SELECT id, text FROM chunks_{n} JOIN vectors_{n} ON chunk = number WHERE id IN ({marks})"
             held.update(self._read(sql, *some))
@@ -95,8 +98,17 @@ class SqliteStore:
 
     def delete(self, chunk_ids: Sequence[str]) -> None:
         with self.connections.writing() as connection:
-            connection.executemany(f"DELETE FROM chunks_{self.number} WHERE id = ?", [(chunk_id,) for chunk_id in chunk_ids])
+            for some in batched(list(chunk_ids), SOME):
+                self._delete(connection, some)
             self._stamp(connection)
+
+    def _delete(self, connection: sqlite3.Connection, chunk_ids: list[str]) -> None:
+        n = self.number
+        found = connection.execute(f"SELECT number FROM chunks_{n} WHERE id IN ({', '.join('?' * len(chunk_ids))})", chunk_ids)
+        numbers = ", ".join(str(number) for (number,) in found)
+        drop_from_index(connection, n, numbers)
+        connection.execute(f"DELETE FROM vectors_{n} WHERE chunk IN ({numbers})")
+        connection.execute(f"DELETE FROM chunks_{n} WHERE number IN ({numbers})")
 
     def retag(self, chunks: Sequence[Chunk]) -> None:
         rows = [(*tags(chunk.metadata), chunk.id) for chunk in chunks]

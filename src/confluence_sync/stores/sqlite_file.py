@@ -15,7 +15,7 @@ from confluence_sync.errors import ConfluenceSyncError, NotFound, Refused, Serve
 log = logging.getLogger(__name__)
 
 APPLICATION_ID = 0x43465359  # "CFSY", in the header of every file we make
-SCHEMA = 2
+SCHEMA = 3
 PATIENCE = 60.0  # seconds that a statement waits for another program's transaction
 NETWORK = {
     "nfs",
@@ -63,13 +63,6 @@ CREATE VIRTUAL TABLE words_{n} USING fts5 (
 INSERT INTO words_{n} (words_{n}, rank) VALUES ('automerge', 0); -- merging rarely and then more takes a fifth off a first sync
 INSERT INTO words_{n} (words_{n}, rank) VALUES ('crisismerge', 32);
 INSERT INTO words_{n} (words_{n}, rank) VALUES ('hashsize', 8388608); -- one segment a transaction, not one a megabyte
-CREATE TRIGGER chunks_{n}_in AFTER INSERT ON chunks_{n} BEGIN
-    INSERT INTO words_{n} (rowid, heading, pairs, text) VALUES (new.number, new.heading, new.pairs, new.text);
-END;
-CREATE TRIGGER chunks_{n}_out AFTER DELETE ON chunks_{n} BEGIN
-    INSERT INTO words_{n} (words_{n}, rowid, heading, pairs, text) VALUES ('delete', old.number, old.heading, old.pairs, old.text);
-    DELETE FROM vectors_{n} WHERE chunk = old.number;
-END;
 CREATE TRIGGER chunks_{n}_new AFTER UPDATE OF heading, pairs, text ON chunks_{n}
 WHEN (old.heading, old.pairs, old.text) IS NOT (new.heading, new.pairs, new.text) BEGIN
     INSERT INTO words_{n} (words_{n}, rowid, heading, pairs, text) VALUES ('delete', old.number, old.heading, old.pairs, old.text);
@@ -179,8 +172,17 @@ def _lay_out(connection: sqlite3.Connection) -> None:
         connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
     elif found == 1:
         connection.execute("ALTER TABLE collections ADD COLUMN stamp TEXT NOT NULL DEFAULT ''")
+    if found in (1, 2):
+        _without_slow_triggers(connection)
     connection.execute(f"PRAGMA user_version = {SCHEMA}")
     connection.execute("COMMIT")
+
+
+def _without_slow_triggers(connection: sqlite3.Connection) -> None:
+    """Up to layout 2, triggers brought chunks into the index and out of it: `sqlite_words` does that since, many with one statement."""
+    for (number,) in connection.execute("SELECT number FROM collections").fetchall():
+        connection.execute(f"DROP TRIGGER IF EXISTS chunks_{number}_in")
+        connection.execute(f"DROP TRIGGER IF EXISTS chunks_{number}_out")
 
 
 def statements(number: int) -> Iterator[str]:
