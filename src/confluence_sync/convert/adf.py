@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-from functools import partial
-
-from lxml import etree
-
 from confluence_sync.convert.blocks import item
-from confluence_sync.convert.inline import plain
+from confluence_sync.convert.element import Element, plain
 from confluence_sync.convert.macros import callout
 from confluence_sync.convert.reading import AC
 from confluence_sync.convert.walk import Handler, Walk
@@ -15,10 +11,10 @@ from confluence_sync.convert.walk import Handler, Walk
 _SIGNS = {"info": "NOTE", "note": "IMPORTANT", "success": "TIP", "tip": "TIP", "warning": "WARNING", "error": "CAUTION"}
 
 
-def extension(walk: Walk, element: etree._Element) -> None:
+def extension(walk: Walk, element: Element) -> None:
     """Both forms hold the same text: printing both would double it."""
     nodes = list(element.iterchildren(f"{AC}adf-node"))
-    blocks = [block for one in nodes for block in walk.apart(partial(node, walk, one))]
+    blocks = [block for one in nodes for block in walk.apart(node, one)]
     if not blocks:
         for fallback in element.iterchildren(f"{AC}adf-fallback"):
             blocks = walk.collected(fallback)
@@ -28,18 +24,18 @@ def extension(walk: Walk, element: etree._Element) -> None:
     walk.blocks.extend(blocks)
 
 
-def node(walk: Walk, element: etree._Element) -> None:
+def node(walk: Walk, element: Element) -> None:
     kind = element.get("type") or ""
     if kind == "panel":
-        callout(walk, _SIGNS.get(_attribute(element, "panel-type"), ""), "", walk.apart(lambda: _content(walk, element)))
+        callout(walk, _SIGNS.get(_attribute(element, "panel-type"), ""), "", walk.apart(_content, element))
     elif kind in ("decision-item", "task-item"):
         _item(walk, element)
     else:
         _content(walk, element)
 
 
-def _item(walk: Walk, element: etree._Element) -> None:
-    blocks = walk.apart(lambda: _content(walk, element))
+def _item(walk: Walk, element: Element) -> None:
+    blocks = walk.apart(_content, element)
     if not blocks:
         return
     state = _attribute(element, "state").upper()
@@ -47,7 +43,7 @@ def _item(walk: Walk, element: etree._Element) -> None:
     walk.block(item("- ", [box + blocks[0], *blocks[1:]]))
 
 
-def _content(walk: Walk, element: etree._Element) -> None:
+def _content(walk: Walk, element: Element) -> None:
     """What a node holds, without its attributes."""
     if element.text:
         walk.text(element.text)
@@ -62,7 +58,7 @@ def _content(walk: Walk, element: etree._Element) -> None:
             walk.text(child.tail)
 
 
-def _attribute(element: etree._Element, key: str) -> str:
+def _attribute(element: Element, key: str) -> str:
     for child in element.iterchildren(f"{AC}adf-attribute"):
         if child.get("key") == key:
             return plain(child).strip()

@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 import re
-from functools import partial
-
-from lxml import etree
 
 from confluence_sync.convert import escape
-from confluence_sync.convert.inline import plain
+from confluence_sync.convert.element import Element, plain
 from confluence_sync.convert.reading import AC
-from confluence_sync.convert.walk import Handler, Walk
+from confluence_sync.convert.walk import Handler, Walk, single
 
 _INNER_LINE = re.compile(r"\n(?=[^\n])")
 _CLOSING_HASHES = re.compile(r"(?<= )#+$|^#+$")
 _LIST_ITEM = re.compile(r"(?:[-*+]|\d+[.)]) ")
 
 
-def container(walk: Walk, element: etree._Element) -> None:
+def container(walk: Walk, element: Element) -> None:
     """A block without a sign of its own: <p>, <div>, a layout."""
     walk.flush()
     if len(element):
@@ -28,7 +25,7 @@ def container(walk: Walk, element: etree._Element) -> None:
 
 
 def heading(level: int) -> Handler:
-    def titled(walk: Walk, element: etree._Element) -> None:
+    def titled(walk: Walk, element: Element) -> None:
         walk.flush()
         title = escape.one_line(walk.inline(element))
         if not title:
@@ -42,7 +39,7 @@ def heading(level: int) -> Handler:
     return titled
 
 
-def rule(walk: Walk, element: etree._Element) -> None:
+def rule(walk: Walk, element: Element) -> None:
     if walk.in_cell:
         walk.flush()
     else:
@@ -54,7 +51,7 @@ def quoted(blocks: list[str]) -> str:
     return "> " + "\n\n".join(blocks).replace("\n", "\n> ").replace("\n> \n", "\n>\n").replace("\n> \n", "\n>\n")
 
 
-def quote(walk: Walk, element: etree._Element) -> None:
+def quote(walk: Walk, element: Element) -> None:
     blocks = walk.collected(element)
     if walk.in_cell:
         walk.flush()
@@ -63,7 +60,7 @@ def quote(walk: Walk, element: etree._Element) -> None:
         walk.block(quoted(blocks))
 
 
-def preformatted(walk: Walk, element: etree._Element) -> None:
+def preformatted(walk: Walk, element: Element) -> None:
     code_block(walk, plain(element).strip("\n"), "")
 
 
@@ -79,16 +76,16 @@ def code_block(walk: Walk, code: str, language: str) -> None:
         walk.lost("code in a table cell")
 
 
-def unordered(walk: Walk, element: etree._Element) -> None:
+def unordered(walk: Walk, element: Element) -> None:
     _list(walk, element, None)
 
 
-def ordered(walk: Walk, element: etree._Element) -> None:
+def ordered(walk: Walk, element: Element) -> None:
     start = element.get("start") or "1"
     _list(walk, element, int(start) if start.isdecimal() and len(start) < 9 else 1)
 
 
-def _list(walk: Walk, element: etree._Element, number: int | None) -> None:
+def _list(walk: Walk, element: Element, number: int | None) -> None:
     items: list[str] = []
     loose = [element.text or ""]
     for child in element:
@@ -99,7 +96,7 @@ def _list(walk: Walk, element: etree._Element, number: int | None) -> None:
                 items.append(item("- " if number is None else f"{number}. ", _no_task(blocks)))
                 number = None if number is None else number + 1
         else:
-            blocks = walk.apart(partial(walk.visit, child))
+            blocks = walk.apart(single, child)
             (items if items else walk.blocks).extend(_below(blocks) if items else blocks)
     if any(text and not text.isspace() for text in loose):
         walk.flush()
@@ -129,7 +126,7 @@ def item(marker: str, blocks: list[str]) -> str:
     return "".join(pieces)
 
 
-def tasks(walk: Walk, element: etree._Element) -> None:
+def tasks(walk: Walk, element: Element) -> None:
     """Tasks with their state; ids go."""
     items = [_task(walk, task) for task in element.iterchildren(f"{AC}task")]
     items = [one for one in items if one]
@@ -137,7 +134,7 @@ def tasks(walk: Walk, element: etree._Element) -> None:
         walk.block("\n".join(items))
 
 
-def _task(walk: Walk, task: etree._Element) -> str:
+def _task(walk: Walk, task: Element) -> str:
     status = task.findtext(f"{AC}task-status") or ""
     body = task.find(f"{AC}task-body")
     blocks = walk.collected(body) if body is not None else []
@@ -145,25 +142,25 @@ def _task(walk: Walk, task: etree._Element) -> str:
     return item("- ", [box + blocks[0], *blocks[1:]]) if blocks else ""
 
 
-def list_item(walk: Walk, element: etree._Element) -> None:
+def list_item(walk: Walk, element: Element) -> None:
     """An item without a list around it."""
     blocks = walk.collected(element)
     if blocks:
         walk.block(item("- ", blocks))
 
 
-def term(walk: Walk, element: etree._Element) -> None:
+def term(walk: Walk, element: Element) -> None:
     walk.flush()
     title = escape.one_line(walk.inline(element))
     if title:
         walk.block(f"**{title}**")
 
 
-def dropped(walk: Walk, element: etree._Element) -> None:
+def dropped(walk: Walk, element: Element) -> None:
     """Nothing a reader sees."""
 
 
-def counted(walk: Walk, element: etree._Element) -> None:
+def counted(walk: Walk, element: Element) -> None:
     """Something a reader sees and Markdown cannot hold."""
     walk.lost(str(element.tag).rpartition("}")[2])
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 from urllib.parse import urlsplit
 
+from confluence_sync.convert.scan import collapsed, marked
+
 LINE = "\x01"  # a line break that survives the collapsing of white space; XML text cannot contain it
 SPACE = "\x02"  # a space that survives it
 
-SPECIAL = re.compile(r"[\\`*_\[\]<~&]")
 _ESCAPES = re.compile(
     r"\\(?=[!-/:-@\[-`{-~]|\Z)"
     r"|`"
@@ -29,20 +30,24 @@ _INVISIBLE = re.compile("[\u0000-\u0020\u007f-\u00a0\u200b-\u200f\u2028\u2029\uf
 
 def text(raw: str) -> str:
     """A text node of the page as Markdown text. White space is left for `paragraph` to collapse."""
-    if SPECIAL.search(raw) is None:
+    if not marked(raw):
         return raw
     raw = raw.replace("\u200b", "").replace("\ufeff", "")  # before the escapes: "<\u200bb>" must not become a tag afterwards
-    return _ESCAPES.sub(lambda m: "".join("\\" + c for c in m.group()), raw)
+    return _ESCAPES.sub(_escaped, raw)
+
+
+def _escaped(match: re.Match[str]) -> str:
+    return "".join("\\" + c for c in match.group())
 
 
 def paragraph(inline: str) -> str:
     """Joined inline pieces as the lines of one paragraph, none of which can be read as another kind of block."""
-    words = " ".join(inline.split())
+    words = collapsed(inline)
     if not words.isascii() and ("\u200b" in words or "\ufeff" in words):
         words = words.replace("\u200b", "").replace("\ufeff", "").strip()
     if LINE in words:
         lines = [line.strip(" ") for line in words.strip(LINE + " ").split(LINE)]
-        return "  \n".join(line_start(line) for line in lines if line).replace(SPACE, " ")
+        return "  \n".join([line_start(line) for line in lines if line]).replace(SPACE, " ")
     if words.endswith("\\]"):
         words = words[:-2] + "]"  # nothing follows that could make it a link
     return line_start(words).replace(SPACE, " ")
@@ -56,7 +61,7 @@ def paragraphs(raw: str | None) -> list[str]:
 
 def one_line(inline: str) -> str:
     """The same on one line, for headings and labels."""
-    return " ".join(inline.replace(LINE, " ").split()).replace(SPACE, " ")
+    return collapsed(inline.replace(LINE, " ")).replace(SPACE, " ")
 
 
 def line_start(line: str) -> str:
@@ -88,7 +93,11 @@ def address(url: str) -> str:
         return ""
     if scheme and scheme not in _SAFE_SCHEMES:
         return ""
-    return _UNSAFE_IN_ADDRESS.sub(lambda m: "".join(f"%{b:02X}" for b in m.group().encode()), url)
+    return _UNSAFE_IN_ADDRESS.sub(_percent, url)
+
+
+def _percent(match: re.Match[str]) -> str:
+    return "".join(f"%{byte:02X}" for byte in match.group().encode())
 
 
 def code_span(code: str) -> str:

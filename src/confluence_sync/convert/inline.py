@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from lxml import etree
-
 from confluence_sync.convert import escape
+from confluence_sync.convert.element import Element, plain
 from confluence_sync.convert.reading import AC, RI
 from confluence_sync.convert.walk import Handler, Walk
 
@@ -21,7 +20,7 @@ _EMOTICONS = {
 def mark(sign: str) -> Handler:
     """A handler for emphasis: white space moves out of the marks, and two equal marks side by side become one."""
 
-    def marked(walk: Walk, element: etree._Element) -> None:
+    def marked(walk: Walk, element: Element) -> None:
         inner = walk.inline(element)
         core = inner.strip()
         if not core or core == escape.LINE:
@@ -44,14 +43,14 @@ def mark(sign: str) -> Handler:
 def tagged(name: str) -> Handler:
     """A handler for what Markdown has no sign for: <sub> and <sup> carry meaning (H<sub>2</sub>O), so they stay as HTML."""
 
-    def kept(walk: Walk, element: etree._Element) -> None:
+    def kept(walk: Walk, element: Element) -> None:
         inner = walk.inline(element)
         walk.parts.append(f"<{name}>{inner}</{name}>" if inner.strip() else inner)
 
     return kept
 
 
-def code(walk: Walk, element: etree._Element) -> None:
+def code(walk: Walk, element: Element) -> None:
     """A code span; line breaks inside make several, because a span is one line."""
     if len(element) == 0:
         walk.parts.append(escape.code_span(" ".join((element.text or "").split("\n"))))
@@ -63,24 +62,11 @@ def code(walk: Walk, element: etree._Element) -> None:
     walk.parts.append(escape.LINE.join(escape.code_span(line) for line in lines if line.strip()))
 
 
-def plain(element: etree._Element) -> str:
-    """All text below an element in reading order, <br> as a line break."""
-    if len(element) == 0:
-        return element.text or ""
-    pieces: list[str] = []
-    for event, node in etree.iterwalk(element, events=("start", "end")):
-        if event == "end":
-            pieces.append("" if node is element else node.tail or "")
-        else:
-            pieces.append("\n" if node.tag == "br" else node.text or "")
-    return "".join(pieces)
-
-
-def line_break(walk: Walk, element: etree._Element) -> None:
+def line_break(walk: Walk, element: Element) -> None:
     walk.parts.append(escape.LINE)
 
 
-def image(walk: Walk, element: etree._Element) -> None:
+def image(walk: Walk, element: Element) -> None:
     """By alt text or file name; the target is the file name of an attachment or the address of an outside image."""
     alt = element.get(f"{AC}alt") or element.get(f"{AC}title") or ""
     target = ""
@@ -94,7 +80,7 @@ def image(walk: Walk, element: etree._Element) -> None:
         walk.flow(caption)
 
 
-def html_image(walk: Walk, element: etree._Element) -> None:
+def html_image(walk: Walk, element: Element) -> None:
     _picture(walk, element.get("alt") or element.get("title") or "", element.get("src") or "")
 
 
@@ -107,7 +93,7 @@ def _picture(walk: Walk, alt: str, target: str) -> None:
     walk.parts.append(f"![{shown}]({target})" if target else shown)
 
 
-def emoticon(walk: Walk, element: etree._Element) -> None:
+def emoticon(walk: Walk, element: Element) -> None:
     fallback = element.get(f"{AC}emoji-fallback") or ""
     if fallback and not fallback.startswith(":"):
         walk.text(fallback)
@@ -117,27 +103,31 @@ def emoticon(walk: Walk, element: etree._Element) -> None:
     walk.text(short or _EMOTICONS.get(name) or (f":{name}:" if name else ""))
 
 
-def date(walk: Walk, element: etree._Element) -> None:
+def date(walk: Walk, element: Element) -> None:
     if len(element) or (element.text or "").strip():
         walk.flow(element)
     else:
         walk.text(element.get("datetime") or "")
 
 
-def formula(walk: Walk, element: etree._Element) -> None:
+def formula(walk: Walk, element: Element) -> None:
     """MathML: its TeX source where it has one, else its symbols."""
-    source = next((one.text for one in element.iter("{*}annotation") if "tex" in (one.get("encoding") or "")), None)
+    source = next((one.text for one in element.iter() if _is_tex(one)), None)
     text = " ".join((source or plain(element)).split())
     walk.parts.append("$" + escape.code_span(text) + "$" if text else "")
 
 
-def span(walk: Walk, element: etree._Element) -> None:
+def _is_tex(element: Element) -> bool:
+    return element.tag.rpartition("}")[2] == "annotation" and "tex" in (element.get("encoding") or "")
+
+
+def span(walk: Walk, element: Element) -> None:
     """Its content, unless it only draws what stands beside it in another form (KaTeX)."""
     if element.get("aria-hidden") != "true":
         walk.flow(element)
 
 
-def mention(walk: Walk, element: etree._Element) -> None:
+def mention(walk: Walk, element: Element) -> None:
     """A user by name where it is known; never by an opaque id."""
     for attribute in ("account-id", "userkey", "username"):
         key = element.get(f"{RI}{attribute}")

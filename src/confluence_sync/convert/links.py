@@ -4,19 +4,18 @@ from __future__ import annotations
 
 from urllib.parse import quote, quote_plus
 
-from lxml import etree
-
 from confluence_sync.convert import escape
+from confluence_sync.convert.element import Element
 from confluence_sync.convert.inline import mention
 from confluence_sync.convert.reading import AC, RI
 from confluence_sync.convert.walk import Handler, Walk
 from confluence_sync.model import Page
 
 
-def link(walk: Walk, element: etree._Element) -> None:
+def link(walk: Walk, element: Element) -> None:
     """<ac:link>: its body as label, or else the name of what it points at."""
-    target: etree._Element | None = None
-    body: etree._Element | None = None
+    target: Element | None = None
+    body: Element | None = None
     for child in element:
         if child.tag in (f"{AC}link-body", f"{AC}plain-text-link-body"):
             body = child
@@ -32,7 +31,7 @@ def link(walk: Walk, element: etree._Element) -> None:
     append(walk, inner if inner.strip() else escape.text(name or element.get(f"{AC}anchor") or ""), url)
 
 
-def html_link(walk: Walk, element: etree._Element) -> None:
+def html_link(walk: Walk, element: Element) -> None:
     href = (element.get("href") or "").strip()
     if href.startswith("/") and not href.startswith("//"):
         href = _origin(walk.page.site) + href
@@ -62,7 +61,7 @@ def _says(shown: str, target: str) -> bool:
     return shown == target or shown.replace("\\", "") == target
 
 
-def resource(page: Page, target: etree._Element | None) -> tuple[str, str]:
+def resource(page: Page, target: Element | None) -> tuple[str, str]:
     """The address of what an <ri:...> element names, and the name to show for it."""
     if target is None:
         return "", ""
@@ -71,20 +70,20 @@ def resource(page: Page, target: etree._Element | None) -> tuple[str, str]:
     return resolve(page, target) if resolve else ("", "")
 
 
-def _page(page: Page, target: etree._Element) -> tuple[str, str]:
+def _page(page: Page, target: Element) -> tuple[str, str]:
     title = target.get(f"{RI}content-title") or ""
     space = target.get(f"{RI}space-key") or page.space_key
     return (f"{page.site}/display/{quote(space)}/{quote_plus(title)}" if title else ""), title
 
 
-def _blog(page: Page, target: etree._Element) -> tuple[str, str]:
+def _blog(page: Page, target: Element) -> tuple[str, str]:
     title = target.get(f"{RI}content-title") or ""
     day = (target.get(f"{RI}posting-day") or "").strip("/")
     space = target.get(f"{RI}space-key") or page.space_key
     return (f"{page.site}/display/{quote(space)}/{day}/{quote_plus(title)}" if title and day else ""), title
 
 
-def _attachment(page: Page, target: etree._Element) -> tuple[str, str]:
+def _attachment(page: Page, target: Element) -> tuple[str, str]:
     name = target.get(f"{RI}filename") or ""
     elsewhere = target.find(f"{RI}page")
     if not name or elsewhere is not None:
@@ -92,22 +91,22 @@ def _attachment(page: Page, target: etree._Element) -> tuple[str, str]:
     return f"{page.site}/download/attachments/{page.ref.id}/{quote(name)}", name
 
 
-def _space(page: Page, target: etree._Element) -> tuple[str, str]:
+def _space(page: Page, target: Element) -> tuple[str, str]:
     key = target.get(f"{RI}space-key") or ""
     return (f"{page.site}/display/{quote(key)}" if key else ""), key
 
 
-def _content(page: Page, target: etree._Element) -> tuple[str, str]:
+def _content(page: Page, target: Element) -> tuple[str, str]:
     content = target.get(f"{RI}content-id") or ""
     return (f"{page.site}/pages/viewpage.action?pageId={quote(content)}", f"page {content}") if content else ("", "")
 
 
-def _url(page: Page, target: etree._Element) -> tuple[str, str]:
+def _url(page: Page, target: Element) -> tuple[str, str]:
     url = target.get(f"{RI}value") or ""
     return url, url
 
 
-def _shortcut(page: Page, target: etree._Element) -> tuple[str, str]:
+def _shortcut(page: Page, target: Element) -> tuple[str, str]:
     return "", f"{target.get(f'{RI}key') or ''}:{target.get(f'{RI}parameter') or ''}".strip(":")
 
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from lxml import etree
-
-from confluence_sync.convert.inline import plain
+from confluence_sync.convert.element import Element, plain
 from confluence_sync.convert.reading import AC
 from confluence_sync.convert.walk import Walk
 
@@ -12,7 +10,7 @@ _PARAMETER = f"{AC}parameter"
 _NAME = f"{AC}name"
 
 
-def parameter(element: etree._Element, *names: str) -> str:
+def parameter(element: Element, *names: str) -> str:
     """The first of these parameters that has text."""
     for child in element:
         if child.tag == _PARAMETER and (child.get(_NAME) or "") in names and (child.text or "").strip():
@@ -20,13 +18,13 @@ def parameter(element: etree._Element, *names: str) -> str:
     return ""
 
 
-def body_text(element: etree._Element) -> str | None:
+def body_text(element: Element) -> str | None:
     """The plain body exactly as stored, or None when there is none."""
     body = element.find(f"{AC}plain-text-body")
     return None if body is None else plain(body)
 
 
-def rich_body(walk: Walk, element: etree._Element) -> None:
+def rich_body(walk: Walk, element: Element) -> None:
     """The rich text body in place: inline where the macro is inline."""
     for body in element.iterchildren(f"{AC}rich-text-body"):
         walk.flow(body)

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import re
 
-from lxml import etree
-
 from confluence_sync.convert import escape, links
 from confluence_sync.convert import macro_names as names
 from confluence_sync.convert.blocks import code_block, quoted
+from confluence_sync.convert.element import Element
 from confluence_sync.convert.inline import mention
 from confluence_sync.convert.macro_parts import body_text, parameter, rich_body
 from confluence_sync.convert.reading import AC, RI
@@ -21,7 +20,7 @@ _PLAIN_NAMES = {"none": "", "text": "", "plain": "", "c#": "csharp", "c++": "cpp
 _OWN = {f"{AC}parameter", f"{AC}default-parameter", f"{AC}plain-text-body", f"{AC}rich-text-body"}
 
 
-def macro(walk: Walk, element: etree._Element) -> None:
+def macro(walk: Walk, element: Element) -> None:
     """A macro through its handler, then what does not belong in one: on a damaged page the rest of the page can stand there."""
     name = (element.get(f"{AC}name") or "").lower()
     MACROS.get(name, _unlisted)(walk, element)
@@ -34,7 +33,7 @@ def macro(walk: Walk, element: etree._Element) -> None:
             walk.text(child.tail)
 
 
-def _unlisted(walk: Walk, element: etree._Element) -> None:
+def _unlisted(walk: Walk, element: Element) -> None:
     walk.lost(element.get(f"{AC}name") or "macro without a name")
     text = body_text(element)
     if text and text.strip():
@@ -45,14 +44,14 @@ def _unlisted(walk: Walk, element: etree._Element) -> None:
 def with_body(shown: Handler) -> Handler:
     """A handler for macros that show their parameters, and keep a body as well should there be one."""
 
-    def both(walk: Walk, element: etree._Element) -> None:
+    def both(walk: Walk, element: Element) -> None:
         shown(walk, element)
         rich_body(walk, element)
 
     return both
 
 
-def _code(walk: Walk, element: etree._Element) -> None:
+def _code(walk: Walk, element: Element) -> None:
     _title(walk, element)
     language = parameter(element, "language", "lang", "").lower()
     language = _PLAIN_NAMES.get(language, _NOT_A_LANGUAGE.sub("", language)[:30])
@@ -62,21 +61,21 @@ def _code(walk: Walk, element: etree._Element) -> None:
 def fenced(language: str) -> Handler:
     """A handler for a macro whose plain body is source in a known language."""
 
-    def block(walk: Walk, element: etree._Element) -> None:
+    def block(walk: Walk, element: Element) -> None:
         _title(walk, element)
         _fenced(walk, element, language)
 
     return block
 
 
-def _fenced(walk: Walk, element: etree._Element, language: str) -> None:
+def _fenced(walk: Walk, element: Element, language: str) -> None:
     text = body_text(element)
     if text is not None and text.strip():
         code_block(walk, text, language)
     rich_body(walk, element)
 
 
-def _title(walk: Walk, element: etree._Element) -> None:
+def _title(walk: Walk, element: Element) -> None:
     title = escape.one_line(escape.text(parameter(element, "title")))
     if title:
         walk.block(f"**{title}**")
@@ -98,21 +97,21 @@ def callout(walk: Walk, sign: str, title: str, blocks: list[str]) -> None:
 
 
 def panel(sign: str) -> Handler:
-    def boxed(walk: Walk, element: etree._Element) -> None:
+    def boxed(walk: Walk, element: Element) -> None:
         title = escape.one_line(escape.text(parameter(element, "title")))
-        callout(walk, sign, title, walk.apart(lambda: _either_body(walk, element)))
+        callout(walk, sign, title, walk.apart(_either_body, element))
 
     return boxed
 
 
-def _either_body(walk: Walk, element: etree._Element) -> None:
+def _either_body(walk: Walk, element: Element) -> None:
     rich_body(walk, element)
     text = body_text(element)
     if text:
         walk.text(text)
 
 
-def _section(walk: Walk, element: etree._Element) -> None:
+def _section(walk: Walk, element: Element) -> None:
     """A macro that only groups or hides its body: the title, then the body."""
     title = escape.one_line(escape.text(parameter(element, "title", "label")))
     if title:
@@ -120,7 +119,7 @@ def _section(walk: Walk, element: etree._Element) -> None:
     _grouping(walk, element)
 
 
-def _grouping(walk: Walk, element: etree._Element) -> None:
+def _grouping(walk: Walk, element: Element) -> None:
     block = any(str(child.tag) in _BLOCKS for body in element.iterchildren(f"{AC}rich-text-body") for child in body)
     if block:
         walk.flush()
@@ -132,19 +131,19 @@ def _grouping(walk: Walk, element: etree._Element) -> None:
 _BLOCKS = {"p", "div", "ul", "ol", "table", "h1", "h2", "h3", "h4", "h5", "h6", "blockquote", "pre"}
 
 
-def _status(walk: Walk, element: etree._Element) -> None:
+def _status(walk: Walk, element: Element) -> None:
     title = escape.one_line(escape.text(parameter(element, "title")))
     if title:
         walk.parts.append(f"**{title}**")
 
 
-def _anchor(walk: Walk, element: etree._Element) -> None:
+def _anchor(walk: Walk, element: Element) -> None:
     name = escape.address(parameter(element, "", "name")).replace('"', "").replace("&", "%26")
     if name:
         walk.parts.append(f'<a id="{name}"></a>')
 
 
-def _jira(walk: Walk, element: etree._Element) -> None:
+def _jira(walk: Walk, element: Element) -> None:
     key = parameter(element, "key")
     query = parameter(element, "jqlQuery", "jql")
     if key:
@@ -154,7 +153,7 @@ def _jira(walk: Walk, element: etree._Element) -> None:
         walk.parts.append("Jira: " + escape.code_span(query) if query else "")
 
 
-def _include(walk: Walk, element: etree._Element) -> None:
+def _include(walk: Walk, element: Element) -> None:
     """A link to the included page, which is indexed itself."""
     walk.text("Included page: ")
     for child in element.iterchildren(f"{AC}parameter"):
@@ -165,7 +164,7 @@ def _include(walk: Walk, element: etree._Element) -> None:
     links.append(walk, escape.text(parameter(element, "", "page", "pageTitle", "PageWithExcerpt")), "")
 
 
-def _file(walk: Walk, element: etree._Element) -> None:
+def _file(walk: Walk, element: Element) -> None:
     """An attachment shown in the page: by its file name."""
     for target in element.iter(f"{RI}attachment", f"{RI}url"):
         url, name = links.resource(walk.page, target)
@@ -175,7 +174,7 @@ def _file(walk: Walk, element: etree._Element) -> None:
     links.append(walk, escape.text(name), name if "://" in name else "")
 
 
-def _diagram(walk: Walk, element: etree._Element) -> None:
+def _diagram(walk: Walk, element: Element) -> None:
     """A drawing whose content is an attachment: its name is all the page itself knows."""
     text = body_text(element)
     if text and text.strip():
@@ -186,19 +185,19 @@ def _diagram(walk: Walk, element: etree._Element) -> None:
     walk.text(f"Diagram: {name}" if name else "")
 
 
-def _math(walk: Walk, element: etree._Element) -> None:
+def _math(walk: Walk, element: Element) -> None:
     formula = " ".join((body_text(element) or parameter(element, "body", "")).split())
     if formula:
         walk.parts.append("$" + escape.code_span(formula) + "$")
 
 
-def _math_block(walk: Walk, element: etree._Element) -> None:
+def _math_block(walk: Walk, element: Element) -> None:
     formula = (body_text(element) or parameter(element, "body", "")).strip()
     if formula:
         code_block(walk, formula, "math")
 
 
-def _button(walk: Walk, element: etree._Element) -> None:
+def _button(walk: Walk, element: Element) -> None:
     for target in element.iter(f"{RI}page", f"{RI}url", f"{RI}attachment", f"{RI}blog-post", f"{RI}space", f"{RI}content-entity"):
         url, name = links.resource(walk.page, target)
         break
@@ -207,12 +206,12 @@ def _button(walk: Walk, element: etree._Element) -> None:
     links.append(walk, escape.text(parameter(element, "title", "text", "label") or name), url)
 
 
-def _profile(walk: Walk, element: etree._Element) -> None:
+def _profile(walk: Walk, element: Element) -> None:
     for user in element.iter(f"{RI}user"):
         mention(walk, user)
 
 
-def _dropped(walk: Walk, element: etree._Element) -> None:
+def _dropped(walk: Walk, element: Element) -> None:
     """Navigation and ornaments: nothing of the page's own text."""
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from typing import NamedTuple
 
 MAX_DEPTH = 100
 
@@ -20,33 +21,51 @@ _VOID = {"br", "hr", "img", "col", "input", "meta", "link", "wbr", "area", "base
 _BAD_REFERENCE = re.compile(r"&(#\d+|#[xX][0-9a-fA-F]+);?")
 
 
+class _Tag(NamedTuple):
+    """A tag as it is written when nothing is wrong with it: `text` opens `name`, or is a whole element, or is empty and closes it."""
+
+    name: str
+    text: str
+    whole: bool
+
+
 def repaired(body: str) -> str:
     """The same text under tags that balance and are at most MAX_DEPTH deep. Linear in the size of the body."""
     out: list[str] = []
     stack: list[str] = []
+    known: dict[str, _Tag] = {}  # pages repeat their tags
     for token in _TOKEN.finditer(body):
-        if token["text"] is not None:
-            out.append(_text(token["text"]))
-        elif token["cdata"] is not None:
+        kind, written = token.lastgroup, token.group()
+        if kind == "text":
+            out.append(_text(written))
+        elif kind == "cdata":
             out.append(f"<![CDATA[{token['cdata'].replace(']]>', '')}]]>")
-        elif token["name"] is not None:
-            _tag(token, out, stack)
-    out.extend(f"</{name}>" for name in reversed(stack))
+        elif kind == "attributes":
+            tag = known.get(written)
+            if tag is None:
+                tag = known[written] = _tag(token)
+            _place(tag, out, stack)
+    out.extend([f"</{name}>" for name in reversed(stack)])
     return "".join(out)
 
 
-def _tag(token: re.Match[str], out: list[str], stack: list[str]) -> None:
+def _tag(token: re.Match[str]) -> _Tag:
     name = _name(token["name"])
     if token["end"]:
-        _close(name, out, stack)
-        return
+        return _Tag(name, "", False)
     attributes = token["attributes"]
-    empty = attributes.endswith("/") or name in _VOID
-    if len(stack) >= MAX_DEPTH and not empty:
-        return
-    out.append(f"<{name}{_attributes(attributes)}{'/' if empty else ''}>")
-    if not empty:
-        stack.append(name)
+    whole = attributes.endswith("/") or name in _VOID
+    return _Tag(name, f"<{name}{_attributes(attributes)}{'/' if whole else ''}>", whole)
+
+
+def _place(tag: _Tag, out: list[str], stack: list[str]) -> None:
+    if not tag.text:
+        _close(tag.name, out, stack)
+    elif tag.whole:
+        out.append(tag.text)
+    elif len(stack) < MAX_DEPTH:
+        out.append(tag.text)
+        stack.append(tag.name)
 
 
 def _close(name: str, out: list[str], stack: list[str]) -> None:
@@ -79,6 +98,8 @@ def _name(name: str) -> str:
 
 
 def _text(text: str) -> str:
+    if "&#" not in text and "<" not in text and "]]>" not in text:
+        return text
     return _BAD_REFERENCE.sub(_reference, text).replace("<", "&lt;").replace("]]>", "]]&gt;")
 
 

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from lxml import etree
-
+from confluence_sync.convert.element import Element
 from confluence_sync.convert.walk import Handler, Walk
 
 MAX_COLUMNS = 200  # beyond this rows are not padded: a span of 100,000 columns is an attack or a slip
 MAX_SPAN = 1000
 
 
-def table(walk: Walk, element: etree._Element) -> None:
+def table(walk: Walk, element: Element) -> None:
     """A table, or inside another table's cell its rows as lines."""
     walk.flush()
     nested, walk.in_cell = walk.in_cell, True
@@ -27,7 +26,7 @@ def table(walk: Walk, element: etree._Element) -> None:
         walk.block(drawn(rows, header))
 
 
-def _rows(walk: Walk, element: etree._Element) -> tuple[list[list[str]], bool]:
+def _rows(walk: Walk, element: Element) -> tuple[list[list[str]], bool]:
     """The cells' text row by row, and whether the first row is a header."""
     rows: list[list[str]] = []
     header = False
@@ -40,7 +39,7 @@ def _rows(walk: Walk, element: etree._Element) -> tuple[list[list[str]], bool]:
     return rows, header
 
 
-def _row_elements(walk: Walk, element: etree._Element) -> Iterator[etree._Element]:
+def _row_elements(walk: Walk, element: Element) -> Iterator[Element]:
     """The rows of this table, not of tables inside its cells; captions and stray text become paragraphs before it."""
     for child in element:
         if child.tag == "tr":
@@ -55,7 +54,7 @@ def _row_elements(walk: Walk, element: etree._Element) -> Iterator[etree._Elemen
             walk.flush()
 
 
-def _row(walk: Walk, cells: list[etree._Element], hanging: dict[int, tuple[int, str]], plain: bool) -> list[str]:
+def _row(walk: Walk, cells: list[Element], hanging: dict[int, tuple[int, str]], plain: bool) -> list[str]:
     row: list[str] = []
     for cell in cells:
         fill(row, hanging)
@@ -79,7 +78,7 @@ def fill(row: list[str], hanging: dict[int, tuple[int, str]]) -> None:
         row.append(text)
 
 
-def _span(cell: etree._Element, name: str) -> int:
+def _span(cell: Element, name: str) -> int:
     value = cell.get(name, "1")
     if value == "1":
         return 1
@@ -87,7 +86,7 @@ def _span(cell: etree._Element, name: str) -> int:
     return max(1, min(int(value), MAX_SPAN)) if value.isdecimal() and len(value) < 9 else 1
 
 
-def cell_text(walk: Walk, cell: etree._Element) -> str:
+def cell_text(walk: Walk, cell: Element) -> str:
     """A cell's blocks on one line, <br> between them: the only sign that Markdown tables have for a second line."""
     text = "\n".join(walk.collected(cell)).replace("|", "\\|")
     return "<br>".join(line.rstrip() for line in text.split("\n") if line.strip()) if "\n" in text else text

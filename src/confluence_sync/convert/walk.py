@@ -4,18 +4,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping
-from functools import partial
-
-from lxml import etree
 
 from confluence_sync.convert import escape
+from confluence_sync.convert.element import Element
 from confluence_sync.model import Page
 
 MAX_DEPTH = 100  # deeper markup is read as plain text: no real page comes near, and the walk is recursive
 
-_SPECIAL = escape.SPECIAL.search  # bound once: this is called for every text node
-
-Handler = Callable[["Walk", etree._Element], None]
+Handler = Callable[["Walk", Element], None]
 
 
 class Walk:
@@ -34,7 +30,7 @@ class Walk:
         self.depth = 0
         self.in_cell = False
 
-    def flow(self, element: etree._Element) -> None:
+    def flow(self, element: Element) -> None:
         """The content of an element: its text and its children, each through its handler."""
         if self.depth >= MAX_DEPTH:
             self.degraded["deep nesting"] += 1
@@ -52,12 +48,12 @@ class Walk:
                 self.text(text)
         self.depth -= 1
 
-    def visit(self, element: etree._Element) -> None:
+    def visit(self, element: Element) -> None:
         """One element through its handler, without the text that follows it."""
         self.handlers.get(str(element.tag), foreign)(self, element)
 
     def text(self, raw: str) -> None:
-        self.parts.append(raw if _SPECIAL(raw) is None else escape.text(raw))
+        self.parts.append(escape.text(raw))
 
     def flush(self) -> None:
         """Ends the paragraph in the making, also that of every inline element still open around it."""
@@ -75,7 +71,7 @@ class Walk:
         self.flush()
         self.blocks.append(block)
 
-    def inline(self, element: etree._Element) -> str:
+    def inline(self, element: Element) -> str:
         """The inline content of an element; blocks found inside go to the page on the way."""
         if len(element) == 0:
             return escape.text(element.text) if element.text else ""
@@ -87,32 +83,42 @@ class Walk:
         self.parts = outer
         return inner
 
-    def apart(self, act: Callable[[], None]) -> list[str]:
-        """The blocks that `act` makes, apart from those of the page: what it stands in goes on afterwards."""
+    def apart(self, handler: Handler, element: Element) -> list[str]:
+        """The blocks that a handler makes of an element, apart from those of the page: what it stands in goes on afterwards."""
         saved = (self.blocks, self.parts, self.levels)
         self.blocks, self.parts = [], []
         self.levels = [self.parts]
-        act()
+        handler(self, element)
         self.flush()
         inner = self.blocks
         self.blocks, self.parts, self.levels = saved
         return inner
 
-    def collected(self, element: etree._Element) -> list[str]:
+    def collected(self, element: Element) -> list[str]:
         """The blocks inside an element, apart from those of the page. Plain text, alone or in one <p>, needs no walk."""
         if len(element) == 0:
             return escape.paragraphs(element.text)
         only = element[0]
         if len(element) == 1 and only.tag == "p" and len(only) == 0 and not (element.text or only.tail):
             return escape.paragraphs(only.text)
-        return self.apart(partial(self.flow, element))
+        return self.apart(content, element)
 
     def lost(self, name: str) -> None:
         """Counts something that could not be converted fully."""
         self.degraded[name] += 1
 
 
-def foreign(walk: Walk, element: etree._Element) -> None:
+def single(walk: Walk, element: Element) -> None:
+    """One element, whichever it is: a handler that finds its handler."""
+    walk.visit(element)
+
+
+def content(walk: Walk, element: Element) -> None:
+    """What an element holds, in place: a handler for what has no sign of its own."""
+    walk.flow(element)
+
+
+def foreign(walk: Walk, element: Element) -> None:
     """Unknown elements keep their text; a namespace on a known one (a pasted MathML or SVG) is ignored."""
     local = str(element.tag).rpartition("}")[2]
-    walk.handlers.get(local, Walk.flow)(walk, element)
+    walk.handlers.get(local, content)(walk, element)
