@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import sys
 from collections.abc import Callable
 from functools import cache
@@ -14,52 +13,24 @@ ENCODING = "cl100k_base"
 
 Count = Callable[[str], int]
 
-# Letters and digits that Unicode 17 added, where the two encoders split differently, because their tables are of different years, and
-# halves of surrogate pairs, which they refuse in different words. In two expressions, because only the first becomes a table: every
-# text that is not ASCII is searched.
-_APART = re.compile("[\u088f\u0c5c\u0cdc\ua7ce-\ua7d4\ua7f1\ud800-\udfff]")
-_FAR_APART = re.compile(
-    "[\U00010940-\U00010959\U00010ec5-\U00010ec7\U00011db0-\U00011de9\U00016ea0-\U00016ed3\U00016ff2-\U00016ff6"
-    "\U000187f8-\U000187ff\U00018d09-\U00018df2\U0001e6c0-\U0001e6ff\U0002b73a-\U0002b73f\U0002cea2-\U0002cead"
-    "\U000323b0-\U00033479]"
-)
-_FAR = re.compile("[\U00010940-\U00033479]")  # all of them and many more, but one comparison a character
-_in_a_hurry = False
-
 
 @cache
 def counter() -> Count:
-    """The counting function itself, for loops. It raises UnicodeEncodeError for lone surrogates."""
-    return (_quick() if _in_a_hurry else None) or _exact()
+    """The counting function itself, for loops. It raises UnicodeEncodeError for lone surrogates.
 
-
-def hurry() -> None:
-    """From here on this process counts with quicktok where that is installed: the same counts in a third of the time, for 0.2 CPU s
-    and 39 MB once. It is C++ that reads foreign text, so this is for worker processes, whose death costs a page and not the run."""
-    global _in_a_hurry
-    _in_a_hurry = True
-    counter.cache_clear()
+    A compiled installation's remembers what words count and asks the encoder for the others: the same counts, several times faster.
+    """
+    try:
+        from confluence_sync.cl100k import counter as remembering
+    except ModuleNotFoundError:
+        return _exact()
+    made: Count = remembering(_exact())
+    return made
 
 
 @cache
 def _exact() -> Count:
     count: Count = _bindings().tokenizer_for_encoding(ENCODING).count
-    return count
-
-
-def _quick() -> Count | None:
-    try:
-        from quicktok import get_encoding
-    except ImportError:
-        return None
-    quick: Count = get_encoding(ENCODING).count
-    apart, far = _APART.search, _FAR.search
-
-    def count(text: str) -> int:
-        if text.isascii() or (apart(text) is None and (far(text) is None or _FAR_APART.search(text) is None)):
-            return quick(text)
-        return _exact()(text)
-
     return count
 
 

@@ -6,10 +6,9 @@ import confluence_sync.chunk
 import confluence_sync.convert.storage
 import confluence_sync.prepare  # noqa: F401  # where a worker looks up what to call
 from confluence_sync.memory import keep_flat
-from confluence_sync.tokens import counter, hurry
+from confluence_sync.tokens import counter
 
 keep_flat()
-hurry()
 counter()  # its tables take 30 MB, which importing alone does not make
 gc.freeze()  # a collection in a worker would touch, and so copy, memory that it shares
 gc.set_threshold(10_000)  # converting makes few cycles and many objects

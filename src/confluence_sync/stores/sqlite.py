@@ -23,7 +23,7 @@ from confluence_sync.stores.base import COMING, Feature, Identity, Store, change
 from confluence_sync.stores.sqlite_file import TABLES, Connections, said_plainly, statements
 from confluence_sync.stores.sqlite_rows import condition, row, tags
 from confluence_sync.stores.sqlite_vectors import Scored, Vectors
-from confluence_sync.stores.sqlite_words import by_words, drop_from_index, index_since, newest
+from confluence_sync.stores.sqlite_words import by_words, delete_with_words, index_since, newest
 from confluence_sync.stores.stored_metadata import metadata_from
 
 log = logging.getLogger(__name__)
@@ -99,16 +99,8 @@ class SqliteStore:
     def delete(self, chunk_ids: Sequence[str]) -> None:
         with self.connections.writing() as connection:
             for some in batched(list(chunk_ids), SOME):
-                self._delete(connection, some)
+                delete_with_words(connection, self.number, some)
             self._stamp(connection)
-
-    def _delete(self, connection: sqlite3.Connection, chunk_ids: list[str]) -> None:
-        n = self.number
-        found = connection.execute(f"SELECT number FROM chunks_{n} WHERE id IN ({', '.join('?' * len(chunk_ids))})", chunk_ids)
-        numbers = ", ".join(str(number) for (number,) in found)
-        drop_from_index(connection, n, numbers)
-        connection.execute(f"DELETE FROM vectors_{n} WHERE chunk IN ({numbers})")
-        connection.execute(f"DELETE FROM chunks_{n} WHERE number IN ({numbers})")
 
     def retag(self, chunks: Sequence[Chunk]) -> None:
         rows = [(*tags(chunk.metadata), chunk.id) for chunk in chunks]

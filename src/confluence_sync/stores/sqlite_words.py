@@ -30,12 +30,16 @@ def index_since(connection: sqlite3.Connection, number: int, last: int) -> None:
     )
 
 
-def drop_from_index(connection: sqlite3.Connection, number: int, numbers: str) -> None:
-    """Takes chunks, by their numbers with commas, out of the index before they go; in order, because FTS5 writes whenever it goes back."""
+def delete_with_words(connection: sqlite3.Connection, number: int, chunk_ids: list[str]) -> None:
+    """Deletes chunks, their vectors and, first and in order, because FTS5 writes whenever it goes back, their words."""
+    found = connection.execute(f"SELECT number FROM chunks_{number} WHERE id IN ({', '.join('?' * len(chunk_ids))})", chunk_ids)
+    those = ", ".join(str(position) for (position,) in found)
     connection.execute(
         f"""INSERT INTO words_{number} (words_{number}, rowid, heading, pairs, text)
-            SELECT 'delete', number, heading, pairs, text FROM chunks_{number} WHERE number IN ({numbers}) ORDER BY number"""
+            SELECT 'delete', number, heading, pairs, text FROM chunks_{number} WHERE number IN ({those}) ORDER BY number"""
     )
+    connection.execute(f"DELETE FROM vectors_{number} WHERE chunk IN ({those})")
+    connection.execute(f"DELETE FROM chunks_{number} WHERE number IN ({those})")
 
 
 def by_words(connection: sqlite3.Connection, number: int, question: str, limit: int, where: Filter) -> Scored:

@@ -1,0 +1,199 @@
+"""Counts cl100k_base tokens by remembering what words count: text repeats its words, and looking one up costs less than encoding it.
+
+cl100k_base cuts text into pieces before it encodes them, by the expression that tiktoken's openai_public.py shows, and never joins two.
+Pieces are cut here; the encoder is asked once for each that is new, and for texts with characters of which it may think otherwise.
+"""
+
+cimport cython
+from cpython.mem cimport PyMem_Calloc, PyMem_Free
+from libc.stdint cimport uint8_t, uint32_t, uint64_t
+from libc.string cimport memcmp, memcpy
+
+import unicodedata
+from random import getrandbits
+
+cdef extern from "Python.h":
+    const char* PyUnicode_AsUTF8AndSize(object text, Py_ssize_t* size) except NULL
+
+cdef enum:
+    OTHER, SPACE, LINE, LETTER, DIGIT, UNSURE  # what the expression tells apart
+    SLOTS = 1 << 16
+    FULL = 1 << 15  # words; then all are forgotten, so that a search stays short
+    LONGEST = 30  # bytes of a word that is remembered: with its two numbers half a line of the cache
+    KNOWN = 1 << 16  # code points whose kind is looked up
+
+cdef uint8_t _kinds[KNOWN]
+
+
+def _kind(int code):
+    """What the expression takes a character for; UNSURE where versions of Unicode differ, or case folding has a say ('ſ is 's)."""
+    now, then = unicodedata.category(chr(code)), unicodedata.ucd_3_2_0.category(chr(code))
+    if code in (0x0A, 0x0D):
+        return LINE
+    if code in (0x09, 0x0B, 0x0C, 0x85):
+        return SPACE
+    if code == 0x17F or now[0] != then[0] or now in ("Cn", "Co", "Cs"):
+        return UNSURE
+    return {"L": LETTER, "N": DIGIT, "Z": SPACE}.get(now[0], OTHER)
+
+
+cdef struct Word:
+    uint8_t size  # 0: nothing here
+    uint8_t tokens
+    uint8_t[LONGEST] text
+
+
+@cython.final
+cdef class Counter:
+    """`count` gives how many tokens a text has, and raises UnicodeEncodeError for half a surrogate pair. One thread at a time: the GIL."""
+
+    cdef Word* words
+    cdef Py_ssize_t held
+    cdef uint64_t seed
+    cdef object exact
+
+    def __cinit__(self, exact):
+        self.exact = exact
+        self.held = 0
+        self.seed = getrandbits(64)  # so that no page can be written whose words all want one place
+        self.words = <Word*>PyMem_Calloc(SLOTS, sizeof(Word))
+        if self.words == NULL:
+            raise MemoryError
+
+    def __dealloc__(self):
+        PyMem_Free(self.words)
+
+    cpdef Py_ssize_t count(self, str text) except -1:
+        cdef Py_ssize_t size, at = 0, end, total = 0
+        cdef const uint8_t* data = <const uint8_t*>PyUnicode_AsUTF8AndSize(text, &size)
+        while at < size:
+            end = _piece(data, at, size)
+            if end < 0:
+                return self.exact(text)
+            total += self._tokens(data + at, end - at)
+            at = end
+        return total
+
+    cdef Py_ssize_t _tokens(self, const uint8_t* piece, Py_ssize_t size) except -1:
+        cdef Word* word
+        cdef Py_ssize_t tokens
+        if size > LONGEST:
+            return self.exact(piece[:size].decode())
+        word = self._slot(piece, size)
+        if word.size:
+            return word.tokens
+        tokens = self.exact(piece[:size].decode())
+        if self.held >= FULL:
+            self._forget()
+        word = self._slot(piece, size)  # again: another thread may have been here meanwhile
+        self.held += word.size == 0
+        word.size, word.tokens = size, tokens
+        memcpy(word.text, piece, size)
+        return tokens
+
+    cdef Word* _slot(self, const uint8_t* piece, Py_ssize_t size) noexcept:
+        """Where the word is, or where it goes: the first free place from the one that its hash names."""
+        cdef uint64_t hashed = self.seed
+        cdef Py_ssize_t at
+        for at in range(size):
+            hashed = (hashed ^ piece[at]) * 1099511628211u
+        at = (hashed ^ (hashed >> 32)) & (SLOTS - 1)
+        while self.words[at].size and (self.words[at].size != size or memcmp(self.words[at].text, piece, size) != 0):
+            at = (at + 1) & (SLOTS - 1)
+        return &self.words[at]
+
+    cdef void _forget(self) noexcept:
+        cdef Py_ssize_t at
+        for at in range(SLOTS):
+            self.words[at].size = 0
+        self.held = 0
+
+
+def counter(exact):
+    """A counting function that asks `exact`, the encoder's own, for words it does not know."""
+    cdef int code
+    if not _kinds[0x61]:
+        for code in range(KNOWN):
+            _kinds[code] = _kind(code)
+    return Counter(exact).count
+
+
+cdef inline int _kind_at(const uint8_t* data, Py_ssize_t at, Py_ssize_t size, Py_ssize_t* width) noexcept:
+    """The kind of the character at `at` and its bytes; OTHER and 0 behind the end. UTF-8 from Python is well-formed."""
+    cdef uint8_t first
+    if at >= size:
+        width[0] = 0
+        return OTHER
+    first = data[at]
+    if first < 0x80:
+        width[0] = 1
+        return _kinds[first]
+    if first < 0xE0:
+        width[0] = 2
+        return _kinds[(<uint32_t>first & 0x1F) << 6 | data[at + 1] & 0x3F]
+    if first < 0xF0:
+        width[0] = 3
+        return _kinds[(<uint32_t>first & 0x0F) << 12 | (<uint32_t>data[at + 1] & 0x3F) << 6 | data[at + 2] & 0x3F]
+    width[0] = 4
+    return UNSURE
+
+
+cdef inline Py_ssize_t _run(const uint8_t* data, Py_ssize_t at, Py_ssize_t size, int kind, Py_ssize_t most) noexcept:
+    """Behind the characters of one kind from `at` on."""
+    cdef Py_ssize_t width
+    while most and _kind_at(data, at, size, &width) == kind and width:
+        at += width
+        most -= 1
+    return at
+
+
+cdef Py_ssize_t _piece(const uint8_t* data, Py_ssize_t at, Py_ssize_t size) noexcept:
+    """Where the piece that begins at `at` ends; -1 where a character is in it, or follows it, of whose kind we are not sure."""
+    cdef Py_ssize_t width, after, end
+    cdef int kind = _kind_at(data, at, size, &width), following
+    if kind == UNSURE:
+        return -1
+    if kind == DIGIT:
+        end = _run(data, at, size, DIGIT, 3)
+    elif kind == LETTER:
+        end = _run(data, at, size, LETTER, size)
+    elif kind != LINE and _kind_at(data, at + width, size, &after) == LETTER:
+        end = _short_form(data, at, size)
+        end = end if end else _run(data, at + width, size, LETTER, size)
+    elif kind == OTHER:
+        end = _run(data, _run(data, at, size, OTHER, size), size, LINE, size)
+    elif data[at] == 0x20 and after and _kind_at(data, at + 1, size, &after) == OTHER and after:
+        end = _run(data, _run(data, at + 1, size, OTHER, size), size, LINE, size)
+    else:
+        end = _white(data, at, size)
+    following = _kind_at(data, end, size, &width)
+    return -1 if following == UNSURE else end
+
+
+cdef Py_ssize_t _short_form(const uint8_t* data, Py_ssize_t at, Py_ssize_t size) noexcept:
+    """Behind 's, 't, 'm, 'd, 're, 've or 'll in either case; 0 where none begins."""
+    cdef uint8_t one, two
+    if data[at] != 0x27:
+        return 0
+    one = data[at + 1] | 0x20
+    if one == 0x73 or one == 0x74 or one == 0x6D or one == 0x64:
+        return at + 2
+    two = data[at + 2] | 0x20 if at + 2 < size else 0
+    if two == 0x65 and (one == 0x72 or one == 0x76) or one == 0x6C and two == 0x6C:
+        return at + 3
+    return 0
+
+
+cdef Py_ssize_t _white(const uint8_t* data, Py_ssize_t at, Py_ssize_t size) noexcept:
+    """White space up to its last line end; without one, all but the last character, which begins the next piece, unless nothing follows."""
+    cdef Py_ssize_t width, start = at, lines = 0, last = at
+    cdef int kind = _kind_at(data, at, size, &width)
+    while width and (kind == SPACE or kind == LINE):
+        last = at
+        at += width
+        if kind == LINE:
+            lines = at
+        kind = _kind_at(data, at, size, &width)
+    if lines:
+        return lines
+    return at if at == size or last == start else last

@@ -1,0 +1,1 @@
+cdef str decoded(str raw)

@@ -1,0 +1,250 @@
+"""Reads a body into elements. What this parser is sure of it reads exactly as lxml does, only faster; the rest it leaves to lxml."""
+
+cimport cython
+from cpython.unicode cimport PyUnicode_DATA, PyUnicode_FindChar, PyUnicode_KIND, PyUnicode_READ, PyUnicode_Substring, PyUnicode_Tailmatch
+
+from confluence_sync.convert.element cimport Element
+from confluence_sync.convert.entities cimport decoded
+
+from confluence_sync.convert import lxml_tree
+from confluence_sync.convert.lxml_tree import NotWellFormed as NotWellFormed
+
+cdef Py_ssize_t DEEPEST = 200  # lxml takes more, and so gets deeper bodies
+
+
+def parsed(str body):
+    """The body under one root element. Raises NotWellFormed."""
+    cdef Element root
+    if "\r" in body:
+        body = body.replace("\r\n", "\n").replace("\r", "\n")
+    root = _Parser(body).root() if _legal(body) else None
+    return _adopted(lxml_tree.parsed(body)) if root is None else root
+
+
+cdef Element _adopted(top):
+    """lxml's element and all below it as ours."""
+    cdef Element ours = Element.__new__(Element), root = ours
+    waiting = [(top, ours)]
+    while waiting:
+        theirs, ours = waiting.pop()
+        ours.tag, ours.text, ours.tail = theirs.tag, theirs.text, theirs.tail
+        ours.attributes = dict(theirs.attrib) or None
+        ours.children = [Element.__new__(Element) for _ in theirs] or None
+        waiting.extend(zip(theirs, ours))
+    return root
+
+
+cdef bint _legal(str body):
+    """Whether XML allows every character."""
+    cdef Py_UCS4 c
+    for c in body:
+        if c < 0x20 and c != 0x09 and c != 0x0A or 0xD800 <= c <= 0xDFFF or c == 0xFFFE or c == 0xFFFF:
+            return False
+    return True
+
+
+cdef dict _names = {}  # as written -> as the handlers know it; None for what lxml must decide
+
+
+cdef str _resolved(str written):
+    cdef object name = _names.get(written, ...)
+    if name is ...:
+        name = _names_of_xml(written)
+        if len(_names) < 10000:
+            _names[written] = name
+    return name
+
+
+def _names_of_xml(str written):
+    """With its prefix as lxml writes it; None where it may not be a name, declares something or has a prefix that nobody declared."""
+    prefix, colon, local = written.partition(":")
+    if not colon:
+        prefix, local = "", written
+    plain = local.isascii() and local.replace("-", "").replace(".", "").replace("_", "").isalnum()
+    if not plain or not (local[0].isalpha() or local[0] == "_") or local == "xmlns":
+        return None
+    if not colon:
+        return local
+    return f"{{{prefix}}}{local}" if prefix in ("ac", "ri", "at") else None
+
+
+@cython.final
+cdef class _Parser:
+    """Reads one body from its start to its end. `sure` turns False at the first thing that is for lxml to decide."""
+
+    cdef str body
+    cdef Py_ssize_t at, size
+    cdef int kind
+    cdef void* data
+    cdef bint sure
+    cdef Element top, last
+    cdef list above, names, texts  # the open elements' parents and names as written; texts since the last tag
+
+    def __cinit__(self, str body):
+        self.body = body
+        self.at, self.size = 0, len(body)
+        self.kind, self.data = PyUnicode_KIND(body), PyUnicode_DATA(body)
+        self.sure = True
+        self.above, self.names, self.texts = [], [], []
+
+    cdef inline Py_UCS4 _char(self, Py_ssize_t at) noexcept:
+        return PyUnicode_READ(self.kind, self.data, at) if at < self.size else 0
+
+    cdef Element root(self):
+        """The tree, or None when lxml must decide."""
+        cdef Element root = Element.__new__(Element)
+        root.tag = "r"
+        self.top, self.last = root, None
+        while self.sure and self.at < self.size:
+            if self._char(self.at) == "<":
+                self._markup()
+            else:
+                self._text()
+        self._settle()
+        return root if self.sure and self.top is root else None
+
+    cdef _markup(self):
+        cdef Py_UCS4 c = self._char(self.at + 1)
+        if c == "/":
+            self._end()
+        elif c == "!":
+            self._section()
+        else:
+            self._start()
+
+    cdef inline Py_ssize_t _next(self, Py_UCS4 sign, Py_ssize_t start) except -2:
+        return PyUnicode_FindChar(self.body, sign, start, self.size, 1)
+
+    cdef _text(self):
+        cdef Py_ssize_t end = self._next("<", self.at)
+        cdef str raw, text
+        if end < 0:
+            end = self.size
+        raw = PyUnicode_Substring(self.body, self.at, end)
+        text = self._sure_of(None if "]]>" in raw else decoded(raw))
+        self.at = end
+        if text is not None:
+            self.texts.append(text)
+
+    cdef _settle(self):
+        """The texts since the last tag go where they belong: in front of the first child, or behind the last."""
+        cdef str text
+        if not self.texts:
+            return
+        text = self.texts[0] if len(self.texts) == 1 else "".join(self.texts)
+        self.texts.clear()
+        if self.last is None:
+            self.top.text = text
+        else:
+            self.last.tail = text
+
+    cdef _section(self):
+        """A comment, which goes, or a CDATA section, which is text as it stands."""
+        cdef Py_ssize_t end
+        if self.body.startswith("<!--", self.at):
+            end = self.body.find("--", self.at + 4)
+            if end < 0 or self._char(end + 2) != ">":
+                self.sure = False
+            self.at = end + 3
+        elif self.body.startswith("<![CDATA[", self.at):
+            end = self.body.find("]]>", self.at + 9)
+            if end < 0:
+                self.sure = False
+            elif end > self.at + 9:
+                self.texts.append(PyUnicode_Substring(self.body, self.at + 9, end))
+            self.at = end + 3
+        else:
+            self.sure = False
+
+    cdef _end(self):
+        cdef Py_ssize_t start = self.at + 2, end
+        cdef str name
+        self._settle()
+        if not self.names:
+            self.sure = False
+            return
+        name = self.names.pop()
+        end = start + len(name)
+        if self._char(end) != ">" or not PyUnicode_Tailmatch(self.body, name, start, end, -1):
+            self.sure = False
+            return
+        self.at = end + 1
+        self.last = self.top
+        self.top = self.above.pop()
+
+    cdef _start(self):
+        cdef Element element = Element.__new__(Element)
+        cdef str name
+        self._settle()
+        self.at += 1
+        name = self._name()
+        element.tag = self._sure_of(_resolved(name))
+        while self.sure and self._gap():
+            self._attribute(element)
+        if self.sure:
+            self._open(element, name)
+
+    cdef _open(self, Element element, str name):
+        """Behind the attributes: > begins an element, /> is a whole one."""
+        cdef bint whole = self._char(self.at) == "/"
+        self.at += whole
+        if self._char(self.at) != ">" or len(self.above) >= DEEPEST:
+            self.sure = False
+            return
+        self.at += 1
+        if self.top.children is None:
+            self.top.children = [element]
+        else:
+            self.top.children.append(element)
+        if whole:
+            self.last = element
+        else:
+            self.names.append(name)
+            self.above.append(self.top)
+            self.top, self.last = element, None
+
+    cdef bint _gap(self) noexcept:
+        """Skips white space; true where an attribute follows it."""
+        cdef Py_ssize_t start = self.at
+        cdef Py_UCS4 c = self._char(self.at)
+        while c == " " or c == "\n" or c == "\t":
+            self.at += 1
+            c = self._char(self.at)
+        return self.at > start and c != ">" and c != "/"
+
+    cdef str _name(self):
+        """The name that begins here, as written."""
+        cdef Py_ssize_t start = self.at
+        cdef Py_UCS4 c = self._char(self.at)
+        while c > 0x20 and c != "=" and c != ">" and c != "/" and c != "<":
+            self.at += 1
+            c = self._char(self.at)
+        return PyUnicode_Substring(self.body, start, self.at)
+
+    cdef inline str _sure_of(self, str found):
+        """`found`, which is None where lxml must decide."""
+        if found is None:
+            self.sure = False
+        return found
+
+    cdef _attribute(self, Element element):
+        cdef str name = self._sure_of(_resolved(self._name())), value
+        cdef Py_UCS4 sign = self._char(self.at + 1)
+        cdef Py_ssize_t end = -1
+        if self.sure and self._char(self.at) == "=" and (sign == '"' or sign == "'"):
+            end = self._next(sign, self.at + 2)
+        if end < 0:
+            self.sure = False
+            return
+        value = PyUnicode_Substring(self.body, self.at + 2, end)
+        self.at = end + 1
+        if PyUnicode_FindChar(value, "<", 0, len(value), 1) >= 0 or (element.attributes is not None and name in element.attributes):
+            self.sure = False
+            return
+        if "\n" in value or "\t" in value:
+            value = value.replace("\n", " ").replace("\t", " ")
+        value = self._sure_of(decoded(value))
+        if element.attributes is None:
+            element.attributes = {name: value}
+        else:
+            element.attributes[name] = value

@@ -1,0 +1,2 @@
+cpdef bint marked(str text)
+cpdef str collapsed(str text)

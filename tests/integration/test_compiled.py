@@ -1,0 +1,44 @@
+"""The package as pip installs it where there is a C compiler, and where there is none: the same pages become the same chunks."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from benchmarks.installed import MADE_OF, ROOT, installed
+
+pytestmark = pytest.mark.integration
+
+OF_CONVERSION = (
+    "compiled_checks", "test_chunk", "test_chunk_stability", "test_convert_damaged", "test_convert_golden", "test_convert_rare",
+    "test_convert_rendered", "test_convert_safety", "test_fuzz_convert", "test_tokens",
+)  # fmt: skip
+
+
+def test_what_is_compiled_passes_the_tests_of_what_is_not() -> None:
+    """The tests of conversion, chunking and counting, and the comparisons of both, run against the installed package."""
+    place = installed()
+    files = [f"tests/{name}.py" for name in OF_CONVERSION]
+    command = [sys.executable, "-m", "pytest", "-q", "-n", "2", "-p", "no:cacheprovider", "-o", f"pythonpath={place} {ROOT}", *files]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, env={**os.environ, "PYTHONPATH": ""})
+    assert done.returncode == 0, done.stdout[-6000:] + done.stderr[-2000:]
+
+
+def test_without_a_compiler_the_package_installs_and_runs(tmp_path: Path) -> None:
+    """A machine without C still gets a program that works: pip says nothing is wrong, and the same page becomes the same Markdown."""
+    for part in MADE_OF:
+        (tmp_path / part).symlink_to(ROOT / part)
+    pip = [sys.executable, "-m", "pip", "install", "-q", "--disable-pip-version-check", "--no-deps", "--target", "made", "."]
+    subprocess.run(pip, cwd=tmp_path, check=True, env={**os.environ, "CC": "/nonexistent/cc"})
+    package = tmp_path / "made" / "confluence_sync"
+    assert (package / "convert" / "walk.py").exists()
+    assert list(package.rglob("*.so")) == []
+    program = "from tests.convert_pages import golden, markdown; print(markdown(golden('tables').body))"
+    paths = {"PYTHONPATH": f"{tmp_path / 'made'}{os.pathsep}{ROOT}"}
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=tmp_path, env={**os.environ, **paths}, capture_output=True, text=True, check=True
+    )
+    assert done.stdout == (ROOT / "tests" / "golden" / "tables.md").read_text(encoding="utf-8")
