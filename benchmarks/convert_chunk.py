@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from bs4 import XMLParsedAsHTMLWarning
 
 from benchmarks import conv_corpus, conv_edits, conv_peers, conv_structure, conv_words
+from benchmarks.installed import as_installed
 from confluence_sync import tokens
 from confluence_sync.chunk import Limits, chunks
 from confluence_sync.convert import to_markdown
@@ -57,6 +58,7 @@ def main() -> int:
     parser.add_argument("--corpus", action="append", default=[], help="folder or .jsonl of content objects (default: the sample space)")
     parser.add_argument("--losses", type=int, default=20, help="how many pages with lost words to list")
     given = parser.parse_args()
+    as_installed()
     warnings.simplefilter("ignore", XMLParsedAsHTMLWarning)  # the usual way reads storage format as HTML
     pages = conv_corpus.pages(given.corpus)
     storage = [page for page in pages if page.representation == "storage"]

@@ -16,6 +16,7 @@ from pathlib import Path
 ROOT = Path(__file__).parent.parent
 MADE_OF = ("setup.py", "pyproject.toml", "README.md", "LICENSE", "src", "compiled")
 HOME = Path(os.environ.get("TEST_ENVIRONMENTS", Path.home() / ".cache" / "confluence-sync"))
+KEPT = 4  # builds, of which others may be in use
 RUNNING = "CONFLUENCE_SYNC_INSTALLED"
 
 
@@ -47,9 +48,9 @@ def _build(root: Path, place: Path) -> None:
             (shutil.copytree if (root / part).is_dir() else shutil.copy)(root / part, copy / part)
         pip = [sys.executable, "-m", "pip", "install", "-q", "--disable-pip-version-check", "--no-deps", "--target", str(made), str(copy)]
         subprocess.run(pip, check=True, stdout=sys.stderr, env={**os.environ, "PYTHONDONTWRITEBYTECODE": ""})
-        for old in HOME.glob("installed-*"):
-            shutil.rmtree(old)
         made.rename(place)
+    for old in sorted(HOME.glob("installed-*"), key=lambda folder: folder.stat().st_mtime)[:-KEPT]:
+        shutil.rmtree(old)
 
 
 def _digest(root: Path) -> str:

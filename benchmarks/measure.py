@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import compileall
 import ctypes
 import os
 import subprocess
@@ -10,8 +9,6 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-
-import confluence_sync
 
 PR_SET_CHILD_SUBREAPER = 36
 LOOK_EVERY = 0.1  # seconds between looks at memory
@@ -51,11 +48,6 @@ def measured(command: Sequence[str], folder: Path, environment: Mapping[str, str
         time.sleep(LOOK_EVERY)
     process.returncode = code
     return Measured(cpu, peak / 1024, time.monotonic() - started, code, log.read_text())
-
-
-def compiled() -> None:
-    """Compiles our modules, as pip does where it installs them: with PYTHONDONTWRITEBYTECODE each process would do it again."""
-    compileall.compile_dir(Path(confluence_sync.__file__).parent, quiet=2)
 
 
 def _reaped(pids: set[int]) -> list[tuple[int, int, os.struct_rusage]]:

@@ -18,6 +18,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from benchmarks.installed import as_installed
 from benchmarks.measure import Measured
 from benchmarks.run import sync
 from benchmarks.served import Served, served
@@ -122,6 +123,7 @@ def main() -> int:
     parser.add_argument("--space", default="", help="instead of the largest space of the pages")
     parser.add_argument("--as-pages", action="store_true", help="comments, drafts and the like, too")
     options = parser.parse_args()
+    as_installed()
     changes = [json.loads(line) for line in options.changes.read_text(encoding="utf-8").splitlines() if line]
     with tempfile.TemporaryDirectory(prefix="confluence-sync-night-") as name, served(options.pages, as_pages=options.as_pages) as place:
         if options.space:

@@ -17,6 +17,7 @@ from pathlib import Path
 
 from benchmarks import pages as making
 from benchmarks.document import circumstances, table, write_section
+from benchmarks.installed import as_installed
 from benchmarks.measure import Measured
 from benchmarks.night import held
 from benchmarks.run import sync
@@ -136,6 +137,7 @@ def main() -> int:
     parser.add_argument("--median", type=int, default=900, help="bytes of storage format of the middle page")
     parser.add_argument("--write", action="store_true", help="write the table into docs/benchmarks.md")
     options = parser.parse_args()
+    as_installed()
     if options.nights < 2:
         parser.error("--nights: at least 2, because the last is compared with the second")
     changes = max(len(KINDS), round(options.pages * options.rate))

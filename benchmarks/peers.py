@@ -21,7 +21,8 @@ from pathlib import Path
 
 from benchmarks import pages as making
 from benchmarks.document import circumstances, table, write_section
-from benchmarks.measure import Measured, compiled, measured
+from benchmarks.installed import as_installed
+from benchmarks.measure import Measured, measured
 from benchmarks.run import sync
 from benchmarks.served import Served, served
 from confluence_sync.simulator.access import SITE_TOKEN
@@ -172,12 +173,12 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--pages", type=Path, help="a JSONL file of content objects instead of pages made from the sample space")
     options = parser.parse_args()
+    as_installed()
     problems: list[str] = []
     with tempfile.TemporaryDirectory(prefix="confluence-sync-peers-") as name:
         folder, file = Path(name), options.pages or Path(name) / "pages.jsonl"
         if not options.pages:
             making.write_space(file, 2000)
-        compiled()
         wanted, key = code_blocks(file), json.loads(next(iter(file.open(encoding="utf-8"))))["space"]["key"]
         with served(file) as place:
             results = [own(folder, place)]

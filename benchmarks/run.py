@@ -15,7 +15,8 @@ from pathlib import Path
 
 from benchmarks import pages as making
 from benchmarks.document import circumstances, table, write_section
-from benchmarks.measure import Measured, compiled, measured
+from benchmarks.installed import as_installed
+from benchmarks.measure import Measured, measured
 from benchmarks.served import Served, served
 
 PYTHON = sys.executable
@@ -156,7 +157,7 @@ def main() -> int:
     parser.add_argument("--large", action="store_true", help="memory up to 100,000 pages, too")
     parser.add_argument("--only", default="", help="cold, memory, requests, latency or start_up")
     options = parser.parse_args()
-    compiled()
+    as_installed()
     with tempfile.TemporaryDirectory(prefix="confluence-sync-bench-") as name:
         folder = Path(name)
         file = options.pages or folder / "pages.jsonl"

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from tests.torture.world import body, gateway, page
 
+from benchmarks.installed import as_installed
 from confluence_sync.simulator.server import Simulator
 
 
@@ -19,6 +20,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--pages", type=int, default=10_000)
     pages = parser.parse_args().pages
+    as_installed()
     with tempfile.TemporaryDirectory() as folder, Simulator([page(n, body(n)) for n in range(1, pages + 1)]) as simulator:
         values = {**gateway(simulator.url, Path(folder)), "PATH": os.environ["PATH"], "PYTHONPATH": os.environ.get("PYTHONPATH", "src")}
         for verb in ("sync", "sync", "verify"):

@@ -18,6 +18,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from benchmarks.document import circumstances, rows_of, table, write_section
+from benchmarks.installed import as_installed
 from benchmarks.night import vector_api
 from confluence_sync.model import Chunk, Metadata, digest
 from confluence_sync.settings_files import read_settings
@@ -87,6 +88,7 @@ def main() -> int:
     where.add_argument("--postgres", default="", metavar="URL", help="measure this database instead of our Vector API")
     where.add_argument("--llama", default="", metavar="VERSION", help="measure a real Llama Stack or OGX")
     options = parser.parse_args()
+    as_installed()
     count = options.chunks or (1000 if options.llama else 30_000)
     with tempfile.TemporaryDirectory(prefix="confluence-sync-writing-") as name, destination(Path(name), options) as wanted:
         (Path(name) / "state").mkdir()

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
-from confluence_sync.errors import BadAnswer, Gone, NotAllowed, NotFound, RemoteError, ServerFailed, TooLarge
+from confluence_sync.errors import Gone, NotAllowed, NotFound, RemoteError
 from confluence_sync.http import Link
 from confluence_sync.model import Account, Page, PageRef, Presence, Scope, Space, batched
 from confluence_sync.source.base import Failure
 from confluence_sync.source.bodies import Bodies
+from confluence_sync.source.gaps import Gaps
 from confluence_sync.source.identity import whoami
+from confluence_sync.source.labels import Labels
 from confluence_sync.source.route import Record, Route
 from confluence_sync.source.routing import Routes
-from confluence_sync.source.v1 import V1, Cql
+from confluence_sync.source.v1 import Cql
 from confluence_sync.source.v2 import V2
 
 log = logging.getLogger(__name__)
@@ -33,7 +36,10 @@ class Confluence:
     routes: Routes
     cql: Cql
     v2: V2 | None
-    _mute: dict[str, str] = field(default_factory=dict)
+    _gaps: Gaps = field(default_factory=Gaps)
+
+    def __post_init__(self) -> None:
+        self._labels = Labels(self.routes, self.cql, self._gaps, self.whoami)
 
     @property
     def requests(self) -> int:
@@ -83,8 +89,13 @@ class Confluence:
 
     def pages(self, refs: Sequence[PageRef], space: Space) -> list[Page | Failure]:
         read = Bodies(self.routes)
-        read.read(list(refs))
-        labels = self.labels([i for i, record in read.records.items() if record.labels is None])
+        beside = ThreadPoolExecutor(1, "labels")
+        try:
+            found = beside.submit(self._labels.beside, [ref.id for ref in refs])
+            read.read(list(refs))
+            labels = self._labels.of([i for i, record in read.records.items() if record.labels is None], found.result())
+        finally:
+            beside.shutdown(wait=False, cancel_futures=True)
         return [read.failures.get(ref.id) or self._page(ref, read.records.get(ref.id), space, labels) for ref in refs]
 
     def presence(self, page_ids: Sequence[str], scope: Scope) -> dict[str, Presence]:
@@ -99,78 +110,32 @@ class Confluence:
     def names(self, user_ids: Sequence[str]) -> dict[str, str] | None:
         if not user_ids or self.v2 is None:
             return {}
-        if "names" in self._mute:
+        if "names" in self._gaps:
             return None
         try:
             return self.v2.names(user_ids)
         except (Gone, NotAllowed, NotFound) as error:
             self.whoami()  # raises when it is the token that ended
-            self._leave_out("names", f"names of mentioned users are left out: {error} (scope read:user:confluence)")
+            self._gaps.leave_out("names", f"names of mentioned users are left out: {error} (scope read:user:confluence)")
         except RemoteError as error:
-            self._leave_out("names", f"names of mentioned users are left out until the next run: {error}")
+            self._gaps.leave_out("names", f"names of mentioned users are left out until the next run: {error}")
         return None
 
     def close(self) -> None:
         self.link.close()
 
-    # labels
+    def labels(self, page_ids: Sequence[str]) -> dict[str, tuple[str, ...]]:
+        return self._labels.of(page_ids)
 
     def missing(self) -> list[str]:
         """One line for each question that this account did not get answered in the best way, with the scope that it lacks."""
-        return [*self.routes.refusals(), *self._mute.values()]
-
-    def _leave_out(self, what: str, why: str) -> None:
-        if what not in self._mute:
-            self._mute[what] = why
-            log.warning("%s", why)
-
-    def labels(self, page_ids: Sequence[str]) -> dict[str, tuple[str, ...]]:
-        """Labels by page id. What CQL's index does not show yet is asked for one by one; without permission there are none."""
-        if not page_ids:
-            return {}
-        found = self._labels_by_search(page_ids) if "CQL labels" not in self._mute else {}
-        rest = [page_id for page_id in page_ids if page_id not in found]
-        for route in self.routes.routes:
-            if rest and isinstance(route, (V2, V1)):
-                labels, rest = self._labels_one_by_one(route, rest)
-                found |= labels
-        if any(f"{route.name} labels" in self._mute for route in self.routes.routes) and len(found) < len(page_ids):
-            self._leave_out("labels", "pages go in without their labels; each run asks for those again")
-        return found
-
-    def _labels_by_search(self, page_ids: Sequence[str]) -> dict[str, tuple[str, ...]]:
-        try:
-            return self.cql.labels(page_ids)
-        except (Gone, NotAllowed) as error:
-            why = f"labels cost a request a page, because search does not serve them: {error} (scope {self.cql.scope})"
-            self._leave_out("CQL labels", why)
-        except (ServerFailed, TooLarge, BadAnswer) as error:
-            if self.v2 is None or not error.sent:
-                raise
-            log.warning("labels of %d pages are asked for one by one: %s", len(page_ids), error)
-        return {}
-
-    def _labels_one_by_one(self, route: V2 | V1, page_ids: list[str]) -> tuple[dict[str, tuple[str, ...]], list[str]]:
-        """What the route gave, and the ids of the pages that another may know more of."""
-        if f"{route.name} labels" in self._mute:
-            return {}, page_ids
-        found: dict[str, tuple[str, ...]] = {}
-        for asked, page_id in enumerate(page_ids):
-            try:
-                found[page_id] = route.labels(page_id)
-            except NotFound:
-                log.info("page %s went, or its space closed, between its body and its labels", page_id)
-            except (Gone, NotAllowed) as error:
-                self.whoami()  # raises when it is the token that ended: pages must not lose their labels to that
-                self._leave_out(f"{route.name} labels", f"labels are not served by {route.name}: {error} (scope {route.label_scope})")
-                return found, page_ids[asked:]
-        return found, []
+        return [*self.routes.refusals(), *self._gaps.reasons.values()]
 
     def _page(self, ref: PageRef, record: Record | None, space: Space, labels: dict[str, tuple[str, ...]]) -> Page | Failure:
         if record is None:
             return Failure(ref.id, ref.title, "it was in the listing, but asking for it by id did not return it")
         known = record.labels if record.labels is not None else labels.get(ref.id)
-        if known is None and self.v2 and "v2 labels" not in self._mute:
+        if known is None and self.v2 and "v2 labels" not in self._gaps:
             return Failure(ref.id, ref.title, "its body came and its labels did not: it went, or its space closed, while it was read")
         url = f"{self.routes.site}{record.webui or f'/spaces/{space.key}/pages/{ref.id}'}"
         return Page(

@@ -46,10 +46,14 @@ class Routes:
             return
         raise self._nothing_serves(what)
 
+    def first(self, what: str) -> Route | None:
+        """The route that is asked for `what` first; None where none of them serves it."""
+        return next((route for route in self.routes if (what, route.name) not in self._refused), None)
+
     def bulk(self, what: str) -> int:
         """How many bodies the route that serves `what` takes in one request."""
-        serving = [route.bulk for route in self.routes if (what, route.name) not in self._refused]
-        return serving[0] if serving else 1
+        serving = self.first(what)
+        return serving.bulk if serving else 1
 
     def refusals(self) -> list[str]:
         """One line for each question that a preferred route did not serve, with the scope that would probably change that."""
