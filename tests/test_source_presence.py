@@ -241,10 +241,26 @@ def test_names_of_mentioned_users_are_asked_once() -> None:
     ]
     known: Any = Names(*batches)
     users = {"ada": "Ada"}
-    assert named(known, users) == batches
+    (first, failure), second, third = batches
+    assert named(known, users) == [[failure], [first], second, third]
     assert known.asked == [["bob"], ["carl"]]
     assert users == {"ada": "Ada", "bob": "Name of bob", "carl": "Name of carl"}
     assert known.noted == {"bob": "Name of bob", "carl": "Name of carl"}
+
+
+def test_pages_without_mentions_do_not_wait_for_names() -> None:
+    """The names of some pages of a batch are asked for while the others are being converted."""
+    other = replace(mentioning(), ref=PageRef("2", 1, "t"))
+    known: Any = Names([mentioning("ada"), other])
+    answered, real = threading.Event(), known.names
+    known.names = lambda user_ids: (answered.wait(20), real(user_ids))[1]
+    users: dict[str, str] = {}
+    batches = with_names(known, known, [refs(0)], 1, known, "scope", users)
+    assert next(batches) == [other]
+    assert users == {}
+    answered.set()
+    assert next(batches) == [mentioning("ada")]
+    assert users == {"ada": "Name of ada"}
 
 
 def test_an_empty_name_is_no_name() -> None:

@@ -18,20 +18,21 @@ FEWEST = 2  # the answer in use and the one after it; each holds a few megabytes
 
 
 T = TypeVar("T")
+Batch_co = TypeVar("Batch_co", covariant=True)
 
 
-class Reader(Protocol):
+class Reader(Protocol[Batch_co]):
     """Reads the pages of a batch; called by several threads at once."""
 
-    def pages(self, refs: list[PageRef], space: Space) -> Fetched: ...
+    def pages(self, refs: list[PageRef], space: Space) -> Batch_co: ...
 
 
-def fetched(source: Reader, space: Space, batches: Iterable[list[PageRef]], concurrency: int) -> Iterator[Fetched]:
+def fetched(source: Reader[T], space: Space, batches: Iterable[list[PageRef]], concurrency: int) -> Iterator[T]:
     """The pages of each batch, in order. At most `concurrency` requests are in flight, and only so many that the reader need not wait:
     each time it comes back to find all answers there, one fewer is asked for ahead, and one more when it had to wait.
     """
     readers = ThreadPoolExecutor(concurrency, "fetch")
-    ahead: deque[Future[Fetched]] = deque()
+    ahead: deque[Future[T]] = deque()
     most, waited = concurrency, False
     try:
         for refs in batches:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass
-from threading import Lock
+from itertools import compress
 
 from confluence_sync.convert import mentioned_users
 from confluence_sync.fetch import Fetched, fetched
@@ -24,46 +25,66 @@ class _News:
     unnamed: dict[str, str]
 
 
-class _Naming:
-    """Reads pages and looks up who they mention, in the threads that read; what was found waits in `news` for the run to note it.
+@dataclass(frozen=True, slots=True)
+class _Read:
+    """A batch: the pages whose users are known, and those that wait for news of theirs."""
 
-    One at a time looks users up, so that two batches do not ask for the same ones.
-    """
+    named: Fetched
+    unnamed: Fetched
+    news: Future[_News] | None = None
+
+
+class _Naming:
+    """Reads pages and has looked up who they mention. One at a time looks users up, so that no two batches ask for the same ones."""
 
     def __init__(self, source: Source, users: dict[str, str]) -> None:
-        self._source, self._users, self._lock = source, users, Lock()
-        self.news: deque[_News] = deque()
+        self._source, self._users = source, users
+        self._asking = ThreadPoolExecutor(1, "names")
 
-    def pages(self, refs: list[PageRef], space: Space) -> Fetched:
+    def pages(self, refs: list[PageRef], space: Space) -> _Read:
         batch = self._source.pages(refs, space)
         mentioned = {page.ref.id: mentioned_users(page.body) for page in batch if isinstance(page, Page)}
-        with self._lock:
-            unknown = {page_id: [user for user in users if user not in self._users] for page_id, users in mentioned.items()}
-            found = _names(self._source, sorted(set().union(*unknown.values())))
-            if found is None:
-                self.news.append(_News({}, {page_id: min(users) for page_id, users in unknown.items() if users}))
-            elif found:
-                self._users.update(found)
-                self.news.append(_News(found, {}))
-        return batch
+        unknown = {page_id: users for page_id, users in mentioned.items() if not users <= self._users.keys()}
+        if not unknown:
+            return _Read(batch, [])
+        waits = [isinstance(page, Page) and page.ref.id in unknown for page in batch]
+        named = [page for page, wait in zip(batch, waits, strict=True) if not wait]
+        return _Read(named, list(compress(batch, waits)), self._asking.submit(self._look_up, unknown))
+
+    def _look_up(self, mentioned: dict[str, set[str]]) -> _News:
+        unknown = {page_id: [user for user in users if user not in self._users] for page_id, users in mentioned.items()}
+        found = _names(self._source, sorted(set().union(*unknown.values())))
+        if found is None:
+            return _News({}, {page_id: min(users) for page_id, users in unknown.items() if users})
+        self._users.update(found)
+        return _News(found, {})
+
+    def close(self) -> None:
+        self._asking.shutdown(wait=False, cancel_futures=True)
 
 
 def with_names(
     source: Source, space: Space, refs: Iterable[list[PageRef]], concurrency: int, state: State, scope: str, users: dict[str, str]
 ) -> Iterator[Fetched]:
-    """The pages of each batch, in order; before each, `users` has got the names of those it mentions, as far as they are given.
+    """The pages of each batch, in order; before them, `users` has got the names of those they mention, as far as they are given.
 
-    Pages that go in without are remembered: read_unnamed_again() in the next run brings the names in.
+    Of a batch that mentions users who are new, the pages that do not come first: on a slow line the others wait for a request more.
+    Pages that go in without names are remembered: read_unnamed_again() in the next run brings the names in.
     """
-    naming = _Naming(source, users)
-    for batch in fetched(naming, space, refs, concurrency):
-        while naming.news:
-            news = naming.news.popleft()
-            if news.unnamed:
-                _note_unnamed(state, scope, news.unnamed)
-            else:
-                state.note_names(source.id, news.names)
-        yield batch
+    with closing(_Naming(source, users)) as naming:
+        for read in fetched(naming, space, refs, concurrency):
+            if read.named or not read.news:
+                yield read.named
+            if read.news:
+                _note(state, source, scope, read.news.result())
+                yield read.unnamed
+
+
+def _note(state: State, source: Source, scope: str, news: _News) -> None:
+    if news.unnamed:
+        _note_unnamed(state, scope, news.unnamed)
+    elif news.names:
+        state.note_names(source.id, news.names)
 
 
 def read_unnamed_again(source: Source, state: State, scope: str) -> None:

@@ -22,7 +22,7 @@ from confluence_sync.state import State
 from confluence_sync.stores.base import Feature, Store
 
 PAGES_AT_ONCE = 200
-CHUNKS_AT_ONCE = 1000  # twice as many took 4 to 10 MB more at the peak of 16,000 pages, and saved nothing
+CHUNKS_AT_ONCE = 500  # each doubling took 4 to 10 MB more at the peak, and saved nothing
 FIRST_CHUNKS = 100  # in the first bundle, before anything is known of the store's speed
 BUNDLE_SECONDS = 20.0  # a run that is out of time, or is killed, has at most a bundle to finish or to do again
 NAMED_PAGES = 1000  # in a report, of those that could not be converted fully
