@@ -22,6 +22,8 @@ from confluence_sync.cli import VERBS
 from confluence_sync.errors import ConfluenceSyncError, Interrupted
 from confluence_sync.simulator.faults import read_rules
 from confluence_sync.simulator.server import Simulator
+from confluence_sync.stores.dash_vectors import VectorCache
+from confluence_sync.stores.vector_stores_ledger import Ledger
 from tests.conftest import environment_for
 from tests.simulator_client import family, page
 
@@ -78,6 +80,18 @@ def test_in_the_image_the_group_may_write_the_files(simulator: Simulator, tmp_pa
         code, _, told = process("sync", environment=environment_for(simulator) | settings, cwd=tmp_path)
         assert code == 0, told
         assert {name: (folder / name).stat().st_mode & 0o777 for name in ("state.db", "store.db")} == {"state.db": mode, "store.db": mode}
+
+
+@pytest.mark.parametrize("umask", [0o007, 0o022])
+def test_what_adapters_remember_is_the_groups_too(tmp_path: Path, umask: int) -> None:
+    """The files of a Llama Stack's vectors and of a vector store's chunks follow the umask as the state does, and commit with one write."""
+    os.umask(umask)
+    for opened in (Ledger, VectorCache):
+        file = tmp_path / f"{opened.__name__}.db"
+        opened(file).close()
+        assert file.stat().st_mode & 0o777 == 0o666 & ~umask
+        with closing(sqlite3.connect(file)) as connection:
+            assert connection.execute("pragma journal_mode").fetchone() == ("wal",)
 
 
 # help
@@ -139,10 +153,10 @@ def test_a_slip_of_the_pen_is_exit_2(arguments: list[str], capsys: pytest.Captur
 
 
 def test_the_version(capsys: pytest.CaptureFixture[str]) -> None:
-    """--version names program and version."""
+    """--version names program and version, and whether the slow part was compiled: what runs from a checkout is not."""
     with pytest.raises(SystemExit):
         main(["--version"])
-    assert capsys.readouterr().out == f"confluence-sync {__version__}\n"
+    assert capsys.readouterr().out == f"confluence-sync {__version__} (not compiled)\n"
 
 
 # sync, and what it leaves behind

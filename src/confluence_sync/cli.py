@@ -13,7 +13,7 @@ from importlib import import_module
 from types import FrameType
 from typing import NoReturn
 
-from confluence_sync import __version__
+from confluence_sync import __version__, compiled
 from confluence_sync.errors import ConfluenceSyncError, Interrupted
 
 log = logging.getLogger(__name__)
@@ -73,7 +73,7 @@ def _parser(given: Sequence[str]) -> argparse.ArgumentParser:
         epilog=f"settings come from the environment, .env.secrets and .env: confluence-sync sync --help lists them\n\n{EXIT_CODES}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--version", action="version", version=f"confluence-sync {__version__}")
+    parser.add_argument("--version", action="version", version=f"confluence-sync {__version__} ({'' if compiled() else 'not '}compiled)")
     verbs = parser.add_subparsers(dest="verb", metavar="VERB")
     asked = next((word for word in given if word in VERBS), "")
     for verb, (module, words) in VERBS.items():

@@ -44,21 +44,18 @@ class Database(Protocol):
 
 
 class SqliteDatabase:
-    """One file. WAL on a local disk, a rollback journal on a network volume, where WAL's shared memory does not work."""
+    """One file, which a lock keeps to one process."""
 
     def __init__(self, file: Path) -> None:
         self._file = file
         self._locks: list[int] = []
         try:
-            file.parent.mkdir(parents=True, exist_ok=True)
-            file.touch(mode=0o666)  # the umask decides, where SQLite's own 0644 would shut the group out
+            _make(file)
             self._connection = sqlite3.connect(file, isolation_level=None, timeout=10)
         except (OSError, sqlite3.Error) as error:
             raise SettingsError(_unusable(file, error)) from error
         try:
-            journal = "delete" if filesystem_of(file) in NETWORK_FILESYSTEMS else "wal"
-            self._connection.execute(f"pragma journal_mode={journal}")
-            self._connection.execute("pragma synchronous=full")
+            _journalled(self._connection, file)
             self._connection.execute("pragma temp_store=memory")
         except sqlite3.Error as error:
             self._connection.close()
@@ -122,15 +119,27 @@ def said_of(file: Path) -> Iterator[None]:
 
 def open_file(file: Path, schema: str) -> sqlite3.Connection:
     """A small file of its own beside the state, with these tables; any thread may use it. Raises RemoteError naming the file."""
-    file.parent.mkdir(parents=True, exist_ok=True)
+    _make(file)
     with said_of(file):
         connection = sqlite3.connect(file, check_same_thread=False, isolation_level=None, timeout=30)
         try:
+            _journalled(connection, file)
             connection.executescript(schema)
         except sqlite3.Error:
             connection.close()
             raise
     return connection
+
+
+def _make(file: Path) -> None:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.touch(mode=0o666)  # the umask decides, where SQLite's own 0644 would shut the group out
+
+
+def _journalled(connection: sqlite3.Connection, file: Path) -> None:
+    """WAL on a local disk, where a commit is one write; a rollback journal on a network volume, where WAL's shared memory does not work."""
+    connection.execute(f"pragma journal_mode={'delete' if filesystem_of(file) in NETWORK_FILESYSTEMS else 'wal'}")
+    connection.execute("pragma synchronous=full")
 
 
 class PostgresDatabase:

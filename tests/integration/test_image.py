@@ -203,5 +203,5 @@ def test_image_is_what_a_cluster_expects(podman):
 
 def test_help_and_version_need_nothing(podman):
     """--help and --version work in a locked-down container with no setting at all."""
-    assert podman.job({}, "--version").stdout.startswith("confluence-sync ")
+    assert podman.job({}, "--version").stdout.endswith(" (compiled)\n")
     assert "CHUNK_TOKENS" in podman.job({}, "sync", "--help").stdout
