@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from confluence_sync.model import Page, PageRef
+from confluence_sync.model import Page, PageRef, utf8
 
 SAMPLE = Path(__file__).parent.parent / "src/confluence_sync/simulator/data"
 _REPRESENTATIONS = ("storage", "view", "export_view", "styled_view")
@@ -52,4 +52,4 @@ def _page(content: dict[str, object], path: Path) -> Page | None:
     number = str(content.get("id") or path.stem)
     site = "https://wiki.example.org/wiki"
     ref = PageRef(number, 1, str(content["title"]))
-    return Page(ref, "bench", key, key, site, f"{site}/spaces/{key}/pages/{number}", value, representation)
+    return Page(ref, "bench", key, key, site, f"{site}/spaces/{key}/pages/{number}", utf8(value), representation)

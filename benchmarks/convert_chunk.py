@@ -18,7 +18,7 @@ from benchmarks.installed import as_installed
 from confluence_sync import tokens
 from confluence_sync.chunk import Limits, chunks
 from confluence_sync.convert import to_markdown
-from confluence_sync.model import Page
+from confluence_sync.model import Page, utf8
 
 LEAST_SPEED = 4.5  # times the speed of stock markdownify and fixed windows
 LEAST_FENCES = 100.0  # % of code macros outside table cells
@@ -175,11 +175,11 @@ def _kept(pages: Sequence[Page]) -> list[Kept]:
     step = max(1, len(pages) // USUAL_PAGES)
     for position, page in enumerate(pages):
         same, edited = conv_edits.edits(page.body)
-        before = Counter(ours(replace(page, body=same)))
-        usual = Counter(peer(replace(page, body=same))) if position % step == 0 else Counter[str]()
+        before = Counter(ours(replace(page, utf8=utf8(same))))
+        usual = Counter(peer(replace(page, utf8=utf8(same)))) if position % step == 0 else Counter[str]()
         for name, body in edited.items():
-            stayed = before & Counter(ours(replace(page, body=body)))
-            usual_stayed = usual & Counter(peer(replace(page, body=body))) if usual else usual
+            stayed = before & Counter(ours(replace(page, utf8=utf8(body))))
+            usual_stayed = usual & Counter(peer(replace(page, utf8=utf8(body)))) if usual else usual
             found.append(Kept(name, before.total(), stayed.total(), usual.total(), usual_stayed.total()))
     return found
 

@@ -14,7 +14,7 @@ from benchmarks import conv_corpus
 from confluence_sync import tokens
 from confluence_sync.chunk import Limits, chunks
 from confluence_sync.convert import to_markdown
-from confluence_sync.model import Page
+from confluence_sync.model import Page, utf8
 
 MOST_SECONDS = 2.0  # CPU, for up to 1 MB of body; in proportion above
 MOST_GROWTH = 12  # times the body: links by title and repeated headers make text longer than markup, never without bound
@@ -41,7 +41,7 @@ def main() -> int:
     while time.monotonic() < ends:
         rng = random.Random(given.seed * 1_000_003 + number)
         page = rng.choice(pages)
-        worst = max(worst, tried(replace(page, body=mutated(page.body, rng)), Limits() if number % 3 else Limits(100, 30)))
+        worst = max(worst, tried(replace(page, utf8=utf8(mutated(page.body, rng))), Limits() if number % 3 else Limits(100, 30)))
         number += 1
     used = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
     print(f"{number} mutated pages, none failed; at most {worst:.2f} CPU s per MB begun; {used} MB resident at most")

@@ -71,8 +71,8 @@ def test_no_parameter_leaks() -> None:
 
 def test_mentioned_users() -> None:
     """Account ids, user keys and logins are found for the look-up before the conversion, each once."""
-    assert mentioned_users(golden("mentions").body) == {"557058:aa", "8a7f", "jdoe", "unknown-1"}
-    assert mentioned_users("<p>nobody</p>") == set()
+    assert mentioned_users(golden("mentions").utf8) == {"557058:aa", "8a7f", "jdoe", "unknown-1"}
+    assert mentioned_users(b"<p>nobody</p>") == set()
 
 
 def test_unknown_user_is_no_opaque_id() -> None:

@@ -174,7 +174,7 @@ def test_a_folder_that_cannot_be_written(settings: Settings, tmp_path: Path) -> 
 def test_titles_of_every_kind() -> None:
     """Quotes, colons, line feeds, NUL and half characters in a title leave front matter that can be read back."""
     for title in ("a: \"b\" 'c' #d", "- [x]", "---", "two\nlines", "nul\0", "half \ud83d", "émoji 🎉", "yes", "123"):
-        page = Page(PageRef("1", 3, title), "s", "~me", "Me", "https://x/wiki", "https://x/wiki/1", "", labels=("a b", "c"))
+        page = Page(PageRef("1", 3, title), "s", "~me", "Me", "https://x/wiki", "https://x/wiki/1", b"", labels=("a b", "c"))
         text = file_text(page, "Body\n\n---\n\nmore")
         head = yaml.safe_load(text.split("---\n", 2)[1])
         assert head["title"] == title.replace("\0", "\ufffd").replace("\ud83d", "\ufffd")
@@ -184,5 +184,5 @@ def test_titles_of_every_kind() -> None:
 
 def test_a_key_cannot_leave_the_folder() -> None:
     """Whatever a server calls a space, its files stay below the folder."""
-    page = Page(PageRef("../../x", 1, "t"), "s", "../..", "n", "", "", "")
+    page = Page(PageRef("../../x", 1, "t"), "s", "../..", "n", "", "", b"")
     assert ".." not in file_name(page)

@@ -16,7 +16,7 @@ import pytest
 
 import confluence_sync.prepare as prepare_module
 from confluence_sync.errors import ConfluenceSyncError
-from confluence_sync.model import Page, PageRef
+from confluence_sync.model import Page, PageRef, utf8
 from confluence_sync.prepare import AHEAD, GROUP_BYTES, LOSSES, Cut, Prepared, Workshop, _quota, cut_for, prepare, processors
 from confluence_sync.source.base import Failure
 
@@ -25,7 +25,7 @@ CUT = cut_for(1000, 180)
 
 def page(number: int, body: str = "<p>Text of a page.</p>") -> Page:
     ref = PageRef(str(number), 1, f"Page {number}")
-    return Page(ref, "cloud:x", "OPS", "Ops", "https://x.test/wiki", f"https://x.test/wiki/{number}", body, labels=("a", "b"))
+    return Page(ref, "cloud:x", "OPS", "Ops", "https://x.test/wiki", f"https://x.test/wiki/{number}", utf8(body), labels=("a", "b"))
 
 
 def big(number: int) -> Page:
@@ -110,10 +110,10 @@ def test_workers_find_everything_made() -> None:
         from confluence_sync.tokens import counter
         assert counter.cache_info().misses == 1
         before = set(sys.modules)
-        from confluence_sync.model import Page, PageRef
+        from confluence_sync.model import Page, PageRef, utf8
         from confluence_sync.prepare import cut_for, prepare
         body = "<h1>A</h1><table><tr><td>b</td></tr></table>"
-        assert prepare([Page(PageRef("1", 1, "P"), "s", "K", "S", "site", "url", body)], cut_for(1000, 180), {})[0].chunks
+        assert prepare([Page(PageRef("1", 1, "P"), "s", "K", "S", "site", "url", utf8(body))], cut_for(1000, 180), {})[0].chunks
         assert not set(sys.modules) - before, set(sys.modules) - before
     """
     subprocess.run([sys.executable, "-c", script], check=True, timeout=60)
@@ -200,7 +200,7 @@ def page(number, body):
     ref = PageRef(str(number), 1, f"Page {number}")
     return Page(ref, "cloud:x", "OPS", "Ops", "https://x.test", "https://x.test", body)
 
-class Poison(str):
+class Poison(bytes):
     '''A body that ends the process that unpacks it, as the kernel ends one that takes too much memory.'''
     def __reduce__(self):
         return (KILLS[self[:4]], ())
@@ -211,13 +211,13 @@ def die():
 def hang():
     time.sleep(600)
 
-KILLS = {"kill": die, "hang": hang}
+KILLS = {b"kill": die, b"hang": hang}
 
 if __name__ == "__main__":
     import confluence_sync.prepare as module
     module.PAGE_SECONDS, module.GROUP_BYTES = 4.0, 1000
     kind, size = sys.argv[1], int(sys.argv[2])
-    pages = [page(n, Poison(kind + "x" * size) if n == 1 else "<p>" + "x" * size + "</p>") for n in range(8)]
+    pages = [page(n, Poison(kind.encode() + b"x" * size) if n == 1 else b"<p>" + b"x" * size + b"</p>") for n in range(8)]
     workshop = Workshop(cut_for(1000, 180), 1000, cpus=2)
     for group in workshop.run([pages], {}):
         for one in group:

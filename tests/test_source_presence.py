@@ -229,7 +229,7 @@ def named(known: Any, users: dict[str, str], concurrency: int = 1) -> list[Any]:
 
 def mentioning(*users: str) -> Page:
     body = "".join(f'<ac:link><ri:user ri:account-id="{user}"/></ac:link>' for user in users)
-    return Page(PageRef("1", 1, "t"), "cloud:x", "OPS", "Ops", "s", "u", body)
+    return Page(PageRef("1", 1, "t"), "cloud:x", "OPS", "Ops", "s", "u", body.encode())
 
 
 def test_names_of_mentioned_users_are_asked_once() -> None:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import TypeAlias
 
 from confluence_sync.errors import BadAnswer
-from confluence_sync.model import plain_text
+from confluence_sync.model import plain_text, utf8
 
 JsonObject: TypeAlias = Mapping[str, object]
 
@@ -42,6 +42,11 @@ def text(parent: JsonObject, key: str, where: str, default: str | None = None) -
     if isinstance(value, bool) or not isinstance(value, (str, int)):
         raise BadAnswer(f"{where}.{key} must be a text, but is {_kind(value)}")
     return plain_text(str(value))
+
+
+def body(parent: JsonObject, where: str) -> bytes | None:
+    """The text under `value` in UTF-8, as every database takes it; None where there is none. It may have megabytes."""
+    return utf8(text(parent, "value", where)) if parent.get("value") is not None else None
 
 
 def whole(parent: JsonObject, key: str, where: str) -> int:

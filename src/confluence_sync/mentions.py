@@ -43,7 +43,7 @@ class _Naming:
 
     def pages(self, refs: list[PageRef], space: Space) -> _Read:
         batch = self._source.pages(refs, space)
-        mentioned = {page.ref.id: mentioned_users(page.body) for page in batch if isinstance(page, Page)}
+        mentioned = {page.ref.id: mentioned_users(page.utf8) for page in batch if isinstance(page, Page)}
         unknown = {page_id: users for page_id, users in mentioned.items() if not users <= self._users.keys()}
         if not unknown:
             return _Read(batch, [])

@@ -189,7 +189,7 @@ def _groups(pages: list[Page]) -> Iterator[list[Page]]:
     size = 0
     for page in pages:
         group.append(page)
-        size += len(page.body)
+        size += len(page.utf8)
         if size >= GROUP_BYTES:
             yield group
             group, size = [], 0

@@ -1,4 +1,4 @@
-"""Three small things that everything does with texts: hash them, make them storable, take them a few at a time."""
+"""Small things that everything does with texts: hash them, make them storable, encode them, take them a few at a time."""
 
 from __future__ import annotations
 
@@ -28,6 +28,11 @@ def plain_text(text: str) -> str:
     except UnicodeEncodeError:
         text = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
     return text
+
+
+def utf8(text: str) -> bytes:
+    """`text` in UTF-8; lone surrogates, which have no place there, as if they had."""
+    return text.encode("utf-8", "surrogatepass")
 
 
 def batched(items: list[str], size: int) -> Iterator[list[str]]:

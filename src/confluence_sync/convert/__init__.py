@@ -10,7 +10,7 @@ from confluence_sync.model import Page
 
 CONVERTER_VERSION = 1  # raised on purpose whenever the Markdown of any page changes: it is part of every chunk's recipe
 
-_MENTION = re.compile(r"ri:(?:account-id|userkey|username)=[\"']([^\"'<>]+)[\"']")
+_MENTION = re.compile(rb"ri:(?:account-id|userkey|username)=[\"']([^\"'<>]+)[\"']")
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +34,6 @@ def to_markdown(page: Page, users: Mapping[str, str] = {}) -> Converted:
     return storage.converted(page, users)
 
 
-def mentioned_users(body: str) -> set[str]:
-    """Account ids, user keys and logins of the users a body mentions: what to look up before converting it."""
-    return set(_MENTION.findall(body)) if "<ri:user" in body else set()
+def mentioned_users(body: bytes) -> set[str]:
+    """Account ids, user keys and logins of the users a body in UTF-8 mentions: what to look up before converting it."""
+    return {user.decode("utf-8", "surrogatepass") for user in _MENTION.findall(body)} if b"<ri:user" in body else set()

@@ -145,7 +145,7 @@ class Confluence:
             space_name=space.name,
             site=self.routes.site,
             url=url,
-            body=record.body or "",
+            utf8=record.body or b"",
             representation=record.representation,
             labels=known or (),
             updated_at=record.ref.updated_at,

@@ -47,7 +47,7 @@ class Labels:
         return self.by_search(page_ids) if isinstance(self.routes.first("bodies"), V2) else None
 
     def by_search(self, page_ids: Sequence[str]) -> Found:
-        if "CQL labels" in self.gaps:
+        if not page_ids or "CQL labels" in self.gaps:
             return {}
         try:
             return self.cql.labels(page_ids)

@@ -14,13 +14,13 @@ RENDERED = ("export_view", "view")  # without and with the site's own scripts
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """A page as one route shows it. `body` is None when the answer had none, "" when the page is empty."""
+    """A page as one route shows it. `body`, in UTF-8, is None when the answer had none, b"" when the page is empty."""
 
     ref: PageRef
     status: str
     space: str  # the space's id (v2) or key (CQL, v1), whichever the route shows
     webui: str
-    body: str | None = None
+    body: bytes | None = None
     representation: str = "storage"
     labels: tuple[str, ...] | None = None
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from confluence_sync.errors import BadAnswer
-from confluence_sync.jsonvalue import JsonObject, child, objects, text, whole
+from confluence_sync.jsonvalue import JsonObject, body, child, objects, text, whole
 from confluence_sync.model import PageRef, Space
 from confluence_sync.source.route import RENDERED, Record, in_utc
 
@@ -44,19 +44,18 @@ def record_of(item: JsonObject, bodies: bool) -> Record:
     webui = text(child(item, "_links", "page"), "webui", "page", default="")
     key = text(child(item, "space", "page"), "key", "page.space", default="")
     labels = labels_of(item) if bodies else None
-    body = _body(item, "storage") if bodies else None
-    return Record(ref_of(item), text(item, "status", "page", default="current"), key, webui, body, labels=labels)
+    utf8 = _body(item, "storage") if bodies else None
+    return Record(ref_of(item), text(item, "status", "page", default="current"), key, webui, utf8, labels=labels)
 
 
 def rendered_of(page_id: str, items: list[JsonObject]) -> Record:
     for item in items:
         found = ((form, _body(item, form)) for form in RENDERED)
-        form, body = next(((form, body) for form, body in found if body is not None), ("", None))
-        if body is not None:
-            return replace(record_of(item, bodies=True), body=body, representation=form)
+        form, utf8 = next(((form, utf8) for form, utf8 in found if utf8 is not None), ("", None))
+        if utf8 is not None:
+            return replace(record_of(item, bodies=True), body=utf8, representation=form)
     raise BadAnswer(f"page {page_id} has neither a storage format nor a rendered body")
 
 
-def _body(item: JsonObject, form: str) -> str | None:
-    held = child(child(item, "body", "page"), form, "page.body")
-    return text(held, "value", f"page.body.{form}") if held.get("value") is not None else None
+def _body(item: JsonObject, form: str) -> bytes | None:
+    return body(child(child(item, "body", "page"), form, "page.body"), f"page.body.{form}")

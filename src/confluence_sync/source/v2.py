@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from confluence_sync.errors import BadAnswer, NotFound
 from confluence_sync.http import Link
-from confluence_sync.jsonvalue import JsonObject, as_object, child, objects, text, whole
+from confluence_sync.jsonvalue import JsonObject, as_object, body, child, objects, text, whole
 from confluence_sync.model import PageRef, Space
 from confluence_sync.source.paging import Pairs, base_of, follow
 from confluence_sync.source.route import RENDERED, Record, in_utc
@@ -119,5 +119,5 @@ def _record(item: JsonObject, form: str) -> Record:
     webui = text(child(item, "_links", "page"), "webui", "page", default="")
     status = text(item, "status", "page", default="current")
     held = child(child(item, "body", "page"), form, "page.body") if form else {}
-    body = text(held, "value", f"page.body.{form}") if held.get("value") is not None else None
-    return Record(_ref(item), status, text(item, "spaceId", "page", default=""), webui, body, form or "storage")
+    space = text(item, "spaceId", "page", default="")
+    return Record(_ref(item), status, space, webui, body(held, f"page.body.{form}"), form or "storage")
