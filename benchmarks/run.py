@@ -21,7 +21,8 @@ from benchmarks.served import Served, served
 
 PYTHON = sys.executable
 LEAST_SPEED = 4.0  # times less CPU than the usual way
-MOST_CPU_A_MB = 0.20
+MOST_CPU_A_MB = 0.20  # on the machine where the usual way took this much: seconds mean nothing without the machine
+USUAL_CPU_A_MB = 0.85
 MOST_PEAK_MB = 250.0
 MOST_GROWTH = 1.15
 MOST_QUIET_CPU = 1.5
@@ -58,11 +59,13 @@ def cold(folder: Path, file: Path, size: int) -> Iterator[Row]:
         usual = measured(
             [PYTHON, str(Path(__file__).with_name("usual_way.py")), base, env["CONF_USER"], env["CONF_API_TOKEN"], key], folder
         )
-    ratio, each = usual.cpu / ours.cpu, ours.cpu / (size / 1e6)
+    ratio, each, theirs = usual.cpu / ours.cpu, ours.cpu / (size / 1e6), usual.cpu / (size / 1e6)
     pages = report["pages"]["listed"]
     told = f"{ours.cpu:.1f} against {usual.cpu:.1f} CPU s for {pages} pages, {size / 1e6:.0f} MB: {ratio:.1f} times less"
     yield Row("first sync, all in, against the usual way (which has no store)", told, f">= {LEAST_SPEED}", ratio >= LEAST_SPEED)
-    yield Row("CPU seconds for each MB of storage format", f"{each:.2f}", f"<= {MOST_CPU_A_MB}", each <= MOST_CPU_A_MB)
+    there = each * USUAL_CPU_A_MB / theirs
+    told = f"{there:.2f} where the usual way takes {USUAL_CPU_A_MB}; here {each:.2f} and {theirs:.2f}"
+    yield Row("CPU seconds for each MB of storage format", told, f"<= {MOST_CPU_A_MB}", there <= MOST_CPU_A_MB)
 
 
 def memory(folder: Path, sizes: list[int]) -> Iterator[Row]:

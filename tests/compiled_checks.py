@@ -258,7 +258,7 @@ def test_any_text_counts_like_the_encoder_counts_it() -> None:
 
 
 def test_more_words_than_fit_are_forgotten_not_miscounted() -> None:
-    """The table holds 32,768 words: after a hundred thousand, the first count as they did."""
+    """The table has places for 65,536 words: after a hundred thousand, the first count as they did."""
     counting, exact = cl100k.counter(tokens._exact()), tokens._exact()
     words = [f"{chr(97 + i % 26)}{chr(97 + i // 26 % 26)}{chr(97 + i // 676 % 26)}{chr(97 + i // 17576)}" for i in range(100_000)]
     assert [counting(word) for word in words] == [exact(word) for word in words]

@@ -10,29 +10,32 @@ from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from libc.string cimport memcmp, memcpy
 
 import unicodedata
-from random import getrandbits
 
 cdef extern from "Python.h":
     const char* PyUnicode_AsUTF8AndSize(object text, Py_ssize_t* size) except NULL
 
 cdef enum:
     OTHER, SPACE, LINE, LETTER, DIGIT, UNSURE  # what the expression tells apart
-    SLOTS = 1 << 16
-    FULL = 1 << 15  # words; then all are forgotten, so that a search stays short
+    PAIRS = 1 << 15  # of places for a word: each has two to choose from
     LONGEST = 30  # bytes of a word that is remembered: with its two numbers half a line of the cache
-    KNOWN = 1 << 16  # code points whose kind is looked up
+    BASIC = 0x10000  # code points whose kind is looked up, and those of pictographs
+    PICTURES = 0x1F000
+    BEHIND_PICTURES = 0x1FB00
 
-cdef uint8_t _kinds[KNOWN]
+cdef uint8_t _kinds[BASIC]
+cdef uint8_t _pictures[BEHIND_PICTURES - PICTURES]
 
 
 def _kind(int code):
-    """What the expression takes a character for; UNSURE where versions of Unicode differ, or case folding has a say ('ſ is 's)."""
-    now, then = unicodedata.category(chr(code)), unicodedata.ucd_3_2_0.category(chr(code))
+    """What the expression takes a character for. UNSURE where Python's Unicode and the encoder's may be of different years: a letter,
+    digit or space of the one that the other does not know. A sign is as good as nothing there. Also for ſ, which folds to the s of 's.
+    """
+    now = unicodedata.category(chr(code))
     if code in (0x0A, 0x0D):
         return LINE
     if code in (0x09, 0x0B, 0x0C, 0x85):
         return SPACE
-    if code == 0x17F or now[0] != then[0] or now in ("Cn", "Co", "Cs"):
+    if code == 0x17F or now in ("Cn", "Co", "Cs") or now[0] in "LNZ" and now[0] != unicodedata.ucd_3_2_0.category(chr(code))[0]:
         return UNSURE
     return {"L": LETTER, "N": DIGIT, "Z": SPACE}.get(now[0], OTHER)
 
@@ -48,15 +51,11 @@ cdef class Counter:
     """`count` gives how many tokens a text has, and raises UnicodeEncodeError for half a surrogate pair. One thread at a time: the GIL."""
 
     cdef Word* words
-    cdef Py_ssize_t held
-    cdef uint64_t seed
     cdef object exact
 
     def __cinit__(self, exact):
         self.exact = exact
-        self.held = 0
-        self.seed = getrandbits(64)  # so that no page can be written whose words all want one place
-        self.words = <Word*>PyMem_Calloc(SLOTS, sizeof(Word))
+        self.words = <Word*>PyMem_Calloc(2 * PAIRS, sizeof(Word))
         if self.words == NULL:
             raise MemoryError
 
@@ -75,52 +74,50 @@ cdef class Counter:
         return total
 
     cdef Py_ssize_t _tokens(self, const uint8_t* piece, Py_ssize_t size) except -1:
-        cdef Word* word
+        cdef Word* pair
         cdef Py_ssize_t tokens
         if size > LONGEST:
             return self.exact(piece[:size].decode())
-        word = self._slot(piece, size)
-        if word.size:
-            return word.tokens
+        pair = self.words + 2 * _place(piece, size)
+        if _is(pair, piece, size):
+            return pair.tokens
+        if _is(pair + 1, piece, size):
+            return pair[1].tokens
         tokens = self.exact(piece[:size].decode())
-        if self.held >= FULL:
-            self._forget()
-        word = self._slot(piece, size)  # again: another thread may have been here meanwhile
-        self.held += word.size == 0
-        word.size, word.tokens = size, tokens
-        memcpy(word.text, piece, size)
+        pair[1] = pair[0]  # the older of the two is forgotten
+        pair.size, pair.tokens = size, tokens
+        memcpy(pair.text, piece, size)
         return tokens
 
-    cdef Word* _slot(self, const uint8_t* piece, Py_ssize_t size) noexcept:
-        """Where the word is, or where it goes: the first free place from the one that its hash names."""
-        cdef uint64_t hashed = self.seed
-        cdef Py_ssize_t at
-        for at in range(size):
-            hashed = (hashed ^ piece[at]) * 1099511628211u
-        at = (hashed ^ (hashed >> 32)) & (SLOTS - 1)
-        while self.words[at].size and (self.words[at].size != size or memcmp(self.words[at].text, piece, size) != 0):
-            at = (at + 1) & (SLOTS - 1)
-        return &self.words[at]
 
-    cdef void _forget(self) noexcept:
-        cdef Py_ssize_t at
-        for at in range(SLOTS):
-            self.words[at].size = 0
-        self.held = 0
+cdef inline bint _is(const Word* word, const uint8_t* piece, Py_ssize_t size) noexcept:
+    return word.size == size and memcmp(word.text, piece, size) == 0
+
+
+cdef inline Py_ssize_t _place(const uint8_t* piece, Py_ssize_t size) noexcept:
+    """Which pair of places is the word's: FNV-1a."""
+    cdef uint64_t hashed = 14695981039346656037u
+    cdef Py_ssize_t at
+    for at in range(size):
+        hashed = (hashed ^ piece[at]) * 1099511628211u
+    return (hashed ^ (hashed >> 32)) & (PAIRS - 1)
 
 
 def counter(exact):
     """A counting function that asks `exact`, the encoder's own, for words it does not know."""
     cdef int code
     if not _kinds[0x61]:
-        for code in range(KNOWN):
+        for code in range(BASIC):
             _kinds[code] = _kind(code)
+        for code in range(PICTURES, BEHIND_PICTURES):
+            _pictures[code - PICTURES] = _kind(code)
     return Counter(exact).count
 
 
 cdef inline int _kind_at(const uint8_t* data, Py_ssize_t at, Py_ssize_t size, Py_ssize_t* width) noexcept:
     """The kind of the character at `at` and its bytes; OTHER and 0 behind the end. UTF-8 from Python is well-formed."""
     cdef uint8_t first
+    cdef uint32_t code
     if at >= size:
         width[0] = 0
         return OTHER
@@ -135,7 +132,9 @@ cdef inline int _kind_at(const uint8_t* data, Py_ssize_t at, Py_ssize_t size, Py
         width[0] = 3
         return _kinds[(<uint32_t>first & 0x0F) << 12 | (<uint32_t>data[at + 1] & 0x3F) << 6 | data[at + 2] & 0x3F]
     width[0] = 4
-    return UNSURE
+    code = (<uint32_t>data[at + 1] & 0x3F) << 12 | (<uint32_t>data[at + 2] & 0x3F) << 6 | data[at + 3] & 0x3F
+    code |= (<uint32_t>first & 0x07) << 18
+    return _pictures[code - PICTURES] if PICTURES <= code < BEHIND_PICTURES else UNSURE
 
 
 cdef inline Py_ssize_t _run(const uint8_t* data, Py_ssize_t at, Py_ssize_t size, int kind, Py_ssize_t most) noexcept:

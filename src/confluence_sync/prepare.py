@@ -21,7 +21,7 @@ log = logging.getLogger(__name__)
 PAGE_SECONDS = 60.0  # a page that takes longer fails; a megabyte takes well under two
 GROUP_BYTES = 400_000  # enough work for a worker to be worth the way there and back
 LOSSES = 5  # workers that may die in a row before something other than a page is to blame
-AHEAD = 4  # groups for each worker that may wait: while the reader writes a bundle it asks for nothing, and workers must not run dry
+AHEAD = 3  # groups for each worker that may wait: while the reader writes a bundle it asks for nothing, and workers must not run dry
 INLINE_PAGES = 60  # starting two workers costs as much CPU as this many pages
 
 
