@@ -143,7 +143,7 @@ MUTANTS = (
     Mutant("run.py", "two runs at once", "    if not state.database.lock(", "    if False and not state.database.lock("),
     Mutant("state.py", "a newer state is written over", "        if found > SCHEMA_VERSION:\n", "        if False:\n"),
     Mutant("database.py", "half a transaction is kept", '                self._connection.execute("rollback")\n', '                self._connection.execute("commit")\n'),
-    Mutant("stores/sqlite.py", "no stamp", "UPDATE collections SET stamp = hex(randomblob(8)) WHERE number = ?", "UPDATE collections SET stamp = stamp WHERE number = ?"),
+    Mutant("stores/sqlite.py", "no stamp", "UPDATE collection SET stamp = hex(randomblob(8)) WHERE number = ?", "UPDATE collection SET stamp = stamp WHERE number = ?"),
     # rotate
     Mutant("rotate.py", "pages that could not be told are left out", "        if unknown or changed:\n", "        if False:\n"),
     Mutant("rotate.py", "account and space are not seen again", 'changed = changed_since(self.job.source, self.scope, self.job.account) if missing else ""', 'changed = ""'),

@@ -337,20 +337,9 @@ def test_a_query_inside_a_transaction_sees_what_was_written(backend: SqliteBacke
         assert store.query("journal", 1)[0].chunk_id == DISK.id
 
 
-def test_an_earlier_layout_is_brought_up_to_date(path: Path) -> None:
-    """A file of layout 1 gets the column it lacks and keeps its chunks."""
-    backend = SqliteBackend(path)
-    backend.open("c").write(SAMPLE)
-    connection = backend.connections.mine()
-    connection.execute("ALTER TABLE collections DROP COLUMN stamp")
-    connection.execute("PRAGMA user_version = 1")
-    backend.close()
-    again = SqliteBackend(path)
-    assert again.open("c").identity().count == 3
-    again.close()
-
-
-SLOW_TRIGGERS = """
+LAYOUT_1 = "ALTER TABLE collections DROP COLUMN stamp; PRAGMA user_version = 1;"
+LAYOUT_2 = """
+ALTER TABLE collection RENAME TO collections;
 CREATE TRIGGER chunks_1_in AFTER INSERT ON chunks_1 BEGIN
     INSERT INTO words_1 (rowid, heading, pairs, text) VALUES (new.number, new.heading, new.pairs, new.text);
 END;
@@ -360,23 +349,65 @@ CREATE TRIGGER chunks_1_out AFTER DELETE ON chunks_1 BEGIN
 END;
 PRAGMA user_version = 2;
 """
+LAYOUT_3 = "ALTER TABLE collection RENAME TO collections; PRAGMA user_version = 3;"
+SEALED = "INSERT INTO words_1 (words_1, rank) VALUES ('integrity-check', 1)"  # fails when the index says other than the chunks
 
 
-def test_a_file_that_kept_its_index_by_triggers_keeps_it_without(path: Path) -> None:
-    """Layout 2 indexed each chunk by itself. After the upgrade, what was in is found once, what is new is found, what goes is not."""
+def written_in(path: Path, layout: str) -> None:
+    """A file with the samples, as an earlier version left it."""
     backend = SqliteBackend(path)
     backend.open("c").write(SAMPLE)
-    backend.connections.mine().executescript(SLOW_TRIGGERS)
+    backend.connections.mine().executescript(layout)
     backend.close()
-    again = SqliteBackend(path)
-    store = again.open("c")
+
+
+@pytest.mark.parametrize("layout", [LAYOUT_2 + LAYOUT_1, LAYOUT_2, LAYOUT_3], ids=["1", "2", "3"])
+def test_a_file_of_an_earlier_layout_keeps_its_index(path: Path, layout: str) -> None:
+    """After the upgrade, what was in is found once, what is new is found, what goes is not."""
+    written_in(path, layout)
+    backend = SqliteBackend(path)
+    store = backend.open("c")
     new = chunk("new", "A journal of another kind")
     store.write([new])
     assert {hit.chunk_id for hit in store.query("journal", 5)} == {DISK.id, new.id}
     store.delete([DISK.id])
     assert [hit.chunk_id for hit in store.query("journal", 5)] == [new.id]
-    again.connections.mine().execute("INSERT INTO words_1 (words_1, rank) VALUES ('integrity-check', 1)")
-    again.close()
+    assert store.identity().count == 3
+    backend.connections.mine().execute(SEALED)
+    backend.close()
+
+
+def test_an_earlier_version_that_has_the_file_open_can_read_it_and_not_write(path: Path) -> None:
+    """A job that began before the upgrade would write chunks that no index knows: each of its transactions ended with this statement."""
+    written_in(path, LAYOUT_2)
+    earlier = sqlite3.connect(path, isolation_level=None)
+    named = "SELECT number, name, id, vectors, generation, stamp FROM collections"
+    before = earlier.execute(named).fetchall()
+    later = SqliteBackend(path)
+    assert later.collections() == ["c"]
+    later.close()
+    assert earlier.execute(named).fetchall() == before
+    for written in ("UPDATE collections SET stamp = hex(randomblob(8))", "INSERT INTO collections (name, id) VALUES ('d', 'd')"):
+        with pytest.raises(sqlite3.OperationalError, match="view"):
+            earlier.execute(written)
+    earlier.close()
+
+
+def test_an_index_that_an_earlier_version_wrote_past_is_made_anew(path: Path) -> None:
+    """Layout 3 let such a job write. What it added is found, and what it deleted is not."""
+    written_in(path, LAYOUT_3)
+    earlier = sqlite3.connect(path, isolation_level=None)
+    earlier.execute("DELETE FROM chunks_1 WHERE id = ?", (DISK.id,))
+    earlier.execute(
+        """INSERT INTO chunks_1 SELECT 99, 'added', space, page, modified, labels, metadata, heading, pairs, 'a zebra'
+           FROM chunks_1 WHERE id = ?""",
+        (LOGIN.id,),
+    )
+    earlier.close()
+    backend = SqliteBackend(path)
+    assert [hit.text for hit in backend.open("c").query("journal zebra", 5)] == ["a zebra"]
+    backend.connections.mine().execute(SEALED)
+    backend.close()
 
 
 def test_the_index_is_written_once_a_call(backend: SqliteBackend) -> None:
@@ -388,7 +419,7 @@ def test_the_index_is_written_once_a_call(backend: SqliteBackend) -> None:
     assert backend.connections.mine().execute(segments).fetchone() == (1,)
     store.delete([one.id for one in made[:200]])
     assert backend.connections.mine().execute(segments).fetchone() == (2,)
-    backend.connections.mine().execute("INSERT INTO words_1 (words_1, rank) VALUES ('integrity-check', 1)")
+    backend.connections.mine().execute(SEALED)
 
 
 @pytest.mark.parametrize(

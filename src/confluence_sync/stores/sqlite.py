@@ -83,7 +83,7 @@ class SqliteStore:
             self._stamp(connection)
 
     def _stamp(self, connection: sqlite3.Connection) -> None:
-        connection.execute("UPDATE collections SET stamp = hex(randomblob(8)) WHERE number = ?", (self.number,))
+        connection.execute("UPDATE collection SET stamp = hex(randomblob(8)) WHERE number = ?", (self.number,))
 
     def _without_vectors(self, chunks: Sequence[Chunk]) -> list[Chunk]:
         """Those whose text is not yet embedded: after a crash a page is written again, and embedding is what costs."""
@@ -160,14 +160,14 @@ class SqliteStore:
             log.warning(
                 "%d chunks are more than the embedded store is good for (%d): set DATABASE_URL (pgvector) or use Milvus", count, SENSIBLE
             )
-        stamp = self._read("SELECT stamp FROM collections WHERE number = ?", self.number)
+        stamp = self._read("SELECT stamp FROM collection WHERE number = ?", self.number)
         return Identity(self.id, count, str(stamp[0][0]) if stamp else "")
 
     def drop(self) -> None:
         with self.connections.writing() as connection:
             for table in TABLES:
                 connection.execute(f"DROP TABLE IF EXISTS {table}_{self.number}")
-            connection.execute("DELETE FROM collections WHERE number = ?", (self.number,))
+            connection.execute("DELETE FROM collection WHERE number = ?", (self.number,))
         if self._vectors:
             self._vectors.file.unlink(missing_ok=True)
 
@@ -176,11 +176,11 @@ class SqliteStore:
         if not isinstance(new, SqliteStore):
             raise TypeError(f"{new!r} is no collection of an embedded store")
         with self.connections.writing() as connection:
-            row = connection.execute("SELECT name, stamp FROM collections WHERE number = ?", (self.number,)).fetchone()
+            row = connection.execute("SELECT name, stamp FROM collection WHERE number = ?", (self.number,)).fetchone()
             if row is None or row[1] != seen.stamp:
                 raise Refused(changed_meanwhile(row and row[0]))
             self.drop()
-            connection.execute("UPDATE collections SET name = ? WHERE number = ?", (row[0], new.number))
+            connection.execute("UPDATE collection SET name = ? WHERE number = ?", (row[0], new.number))
 
     def close(self) -> None:
         """The connections are the backend's."""
@@ -206,13 +206,13 @@ class SqliteBackend:
         if self.embedder:
             self.embedder.facts()  # may ask an endpoint, which must not happen inside the transaction
         with self.connections.writing() as connection:
-            made = connection.execute("SELECT number, id, vectors, generation FROM collections WHERE name = ?", (collection,)).fetchone()
+            made = connection.execute("SELECT number, id, vectors, generation FROM collection WHERE name = ?", (collection,)).fetchone()
             number, made_id, recorded, generation = made or self._make(connection, collection)
             before = facts_from(recorded) if recorded else None
             empty = connection.execute(f"SELECT 1 FROM chunks_{number} LIMIT 1").fetchone() is None
             settled = settle(collection, before, self.embedder, empty)
             if settled.facts != before:
-                connection.execute("UPDATE collections SET vectors = ? WHERE number = ?", (_json(settled.facts), number))
+                connection.execute("UPDATE collection SET vectors = ? WHERE number = ?", (_json(settled.facts), number))
         store = SqliteStore(self.connections, number, made_id, settled)
         if store._vectors:
             store._vectors.forget_newer(generation)
@@ -220,7 +220,7 @@ class SqliteBackend:
 
     def _make(self, connection: sqlite3.Connection, collection: str) -> tuple[int, str, None, int]:
         made = uuid.uuid4().hex
-        number = int(connection.execute("INSERT INTO collections (name, id) VALUES (?, ?)", (collection, made)).lastrowid or 0)
+        number = int(connection.execute("INSERT INTO collection (name, id) VALUES (?, ?)", (collection, made)).lastrowid or 0)
         for statement in statements(number):
             connection.execute(statement)
         return number, made, None, 0
@@ -229,7 +229,7 @@ class SqliteBackend:
         if not self.path.exists():
             return []
         with said_plainly(self.path):
-            names = [str(name) for (name,) in self.connections.mine().execute("SELECT name FROM collections ORDER BY name")]
+            names = [str(name) for (name,) in self.connections.mine().execute("SELECT name FROM collection ORDER BY name")]
         return [name for name in names if not name.endswith(COMING)]
 
     def close(self) -> None:

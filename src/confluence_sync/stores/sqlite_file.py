@@ -15,7 +15,7 @@ from confluence_sync.errors import ConfluenceSyncError, NotFound, Refused, Serve
 log = logging.getLogger(__name__)
 
 APPLICATION_ID = 0x43465359  # "CFSY", in the header of every file we make
-SCHEMA = 3
+SCHEMA = 4
 PATIENCE = 60.0  # seconds that a statement waits for another program's transaction
 NETWORK = {
     "nfs",
@@ -35,7 +35,7 @@ NETWORK = {
 }
 
 LAYOUT = """
-CREATE TABLE collections (
+CREATE TABLE collection (
     number INTEGER PRIMARY KEY AUTOINCREMENT, -- never used twice, so tables of a dropped collection cannot come back
     name TEXT NOT NULL UNIQUE,
     id TEXT NOT NULL,                         -- another one each time a collection of this name is made
@@ -170,19 +170,29 @@ def _lay_out(connection: sqlite3.Connection) -> None:
         for statement in LAYOUT.split(";\n"):
             connection.execute(statement)
         connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-    elif found == 1:
-        connection.execute("ALTER TABLE collections ADD COLUMN stamp TEXT NOT NULL DEFAULT ''")
-    if found in (1, 2):
-        _without_slow_triggers(connection)
+    else:
+        _bring_up(connection, found)
     connection.execute(f"PRAGMA user_version = {SCHEMA}")
     connection.execute("COMMIT")
 
 
-def _without_slow_triggers(connection: sqlite3.Connection) -> None:
-    """Up to layout 2, triggers brought chunks into the index and out of it: `sqlite_words` does that since, many with one statement."""
-    for (number,) in connection.execute("SELECT number FROM collections").fetchall():
+def _bring_up(connection: sqlite3.Connection, found: int) -> None:
+    """From an earlier layout.
+
+    Up to layout 2, triggers brought chunks into the index and out of it: `sqlite_words` does that since, many with one statement. A process of
+    an earlier version that has the file open would go on without them, and its chunks would never be found. So its writes fail, because what
+    they all touch is a view now; its reads go on.
+    """
+    if found == 1:
+        connection.execute("ALTER TABLE collections ADD COLUMN stamp TEXT NOT NULL DEFAULT ''")
+    connection.execute("ALTER TABLE collections RENAME TO collection")
+    connection.execute("CREATE VIEW collections AS SELECT * FROM collection")
+    for (number,) in connection.execute("SELECT number FROM collection").fetchall():
         connection.execute(f"DROP TRIGGER IF EXISTS chunks_{number}_in")
         connection.execute(f"DROP TRIGGER IF EXISTS chunks_{number}_out")
+        if found == 3:  # which had no view, so that an earlier version may have written past the index
+            connection.execute(f"DELETE FROM vectors_{number} WHERE chunk NOT IN (SELECT number FROM chunks_{number})")
+            connection.execute(f"INSERT INTO words_{number} (words_{number}) VALUES ('rebuild')")
 
 
 def statements(number: int) -> Iterator[str]:

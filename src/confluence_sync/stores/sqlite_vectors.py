@@ -75,9 +75,9 @@ class Vectors:
 
     def put(self, connection: sqlite3.Connection, windows: dict[str, Matrix]) -> None:
         """Stores the windows of chunks that are already in the table of chunks, by id."""
-        row = connection.execute("SELECT generation FROM collections WHERE number = ?", (self.number,)).fetchone()
+        row = connection.execute("SELECT generation FROM collection WHERE number = ?", (self.number,)).fetchone()
         generation = max(row[0] + 1, time.time_ns())  # a clock and not a count: a restored backup must not repeat a generation
-        connection.execute("UPDATE collections SET generation = ? WHERE number = ?", (generation, self.number))
+        connection.execute("UPDATE collection SET generation = ? WHERE number = ?", (generation, self.number))
         connection.executemany(
             f"INSERT OR REPLACE INTO vectors_{self.number} SELECT number, ?, ? FROM chunks_{self.number} WHERE id = ?",
             [(generation, matrix.tobytes(), chunk_id) for chunk_id, matrix in windows.items()],
@@ -111,7 +111,7 @@ class Vectors:
 
     def _refresh(self, connection: sqlite3.Connection) -> None:
         """Makes base and delta those of the state that the transaction sees."""
-        current = connection.execute("SELECT generation FROM collections WHERE number = ?", (self.number,)).fetchone()[0]
+        current = connection.execute("SELECT generation FROM collection WHERE number = ?", (self.number,)).fetchone()[0]
         if self._delta and self._delta.generation == current:
             return
         base = self._base or self._mapped()
