@@ -219,6 +219,37 @@ def test_labels_are_asked_for_beside_bodies(simulator: Simulator, opened: Opened
     assert source.requests - before == 2
 
 
+class Overtaken:
+    """A wire on which somebody edits and labels page 3 after its labels were told and before its body is."""
+
+    def __init__(self, real: Wire, simulator: Simulator) -> None:
+        self.real, self.simulator, self.told = real, simulator, Event()
+
+    def send(self, method: str, url: str, *rest: Any) -> Answer:
+        if "body-format" in url and not self.told.is_set():
+            assert self.told.wait(20), "bodies came without a request for labels beside them"
+            self.simulator.edit("3", "<p>edited</p>")
+            self.simulator.relabel("3", ("urgent",))
+        answer = self.real.send(method, url, *rest)
+        if "content/search" in url:
+            self.told.set()
+        return answer
+
+    def close(self) -> None:
+        self.real.close()
+
+
+def test_labels_are_not_older_than_the_body_they_go_with(simulator: Simulator, opened: Opened) -> None:
+    """An edit between the two answers brings the page in a newer version: its labels are asked for again, with one request, for good."""
+    source = opened(simulator)
+    refs, space = listed(source), only_space(source)
+    source.link.wire = Overtaken(source.link.wire, simulator)
+    before = source.requests
+    labels = {p.ref.id: p.labels for p in good(source.pages(refs, space))}
+    assert labels == {"1": (), "2": ("even",), "3": ("urgent",), "4": ("even",), "5": (), "6": ("even",), "7": ()}
+    assert source.requests - before == 3
+
+
 def test_bodies_that_bring_their_labels_cost_no_request_for_them(simulator: Simulator, opened: Opened) -> None:
     """Where v2 does not serve bodies, search brings both: nothing is asked for beside it."""
     put(simulator, "api/v2 -> 410")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from confluence_sync.errors import BadAnswer, RemoteError, ServerFailed, TooLarge
@@ -30,6 +31,10 @@ class Bodies:
         self._read(refs)
         for page_id in [i for i, record in self.records.items() if record.body is None]:
             self._read_rendered(page_id)
+
+    def changed(self, refs: Sequence[PageRef]) -> list[str]:
+        """Pages that were read in another version than was listed."""
+        return [ref.id for ref in refs if ref.id in self.records and self.records[ref.id].ref.version != ref.version]
 
     def _read(self, refs: list[PageRef]) -> None:
         try:

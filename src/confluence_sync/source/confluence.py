@@ -91,9 +91,10 @@ class Confluence:
         read = Bodies(self.routes)
         beside = ThreadPoolExecutor(1, "labels")
         try:
-            found = beside.submit(self._labels.beside, [ref.id for ref in refs])
+            asked = beside.submit(self._labels.beside, [ref.id for ref in refs])
             read.read(list(refs))
-            labels = self._labels.of([i for i, record in read.records.items() if record.labels is None], found.result())
+            found = self._labels.renewed(asked.result(), read.changed(refs))
+            labels = self._labels.of([i for i, record in read.records.items() if record.labels is None], found)
         finally:
             beside.shutdown(wait=False, cancel_futures=True)
         return [read.failures.get(ref.id) or self._page(ref, read.records.get(ref.id), space, labels) for ref in refs]

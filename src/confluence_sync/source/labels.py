@@ -46,6 +46,12 @@ class Labels:
         """What need not wait for the bodies; None where bodies bring their labels along."""
         return self.by_search(page_ids) if isinstance(self.routes.first("bodies"), V2) else None
 
+    def renewed(self, found: Found | None, changed: list[str]) -> Found | None:
+        """`found` beside the bodies, asked again for pages that changed meanwhile: older labels under a newer version would stay for good."""
+        if not found or not changed:
+            return found
+        return {page_id: labels for page_id, labels in found.items() if page_id not in changed} | self.by_search(changed)
+
     def by_search(self, page_ids: Sequence[str]) -> Found:
         if not page_ids or "CQL labels" in self.gaps:
             return {}
