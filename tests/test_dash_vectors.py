@@ -120,6 +120,8 @@ def test_what_is_kept_beside_the_state_is_named_when_it_cannot_be_used(tmp_path:
     file.write_bytes(b"no database " * 100)
     with pytest.raises(RemoteError, match=r"kept\.db cannot be used .*move it away"):
         kept(file)
+    with pytest.raises(RemoteError, match=r"below\.db cannot be used"):
+        kept(file / "below.db")
     file.unlink()
     opened = kept(file)
     opened.close()

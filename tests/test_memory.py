@@ -33,17 +33,32 @@ def test_the_encoders_file_is_given_back_and_counting_goes_on() -> None:
     assert less > 10_000
 
 
-def test_pages_that_were_written_to_are_left_alone(tmp_path: Path) -> None:
-    """A mapping with anonymous pages holds what the file does not; one for writing, or of another file, is none of ours."""
-    maps = tmp_path / "smaps"
-    maps.write_text(
-        "1000-3000 r--p 00000000 08:01 7 /lib/bpe_openai/a.so\nRss: 8 kB\nAnonymous: 4 kB\n"
-        "4000-5000 rw-p 00000000 08:01 7 /lib/bpe_openai/a.so\nAnonymous: 0 kB\n"
-        "6000-7000 r--p 00000000 08:01 8 /lib/other.so\nAnonymous: 0 kB\n"
-        "8000-9000 r--p 00000000 00:00 0\nAnonymous: 0 kB\n"
-    )
-    assert memory.let_go("bpe_openai", maps) == 0
-    assert list(memory._only_read(["a000-c000 r--p 0 08:01 7 /lib/bpe_openai/a.so", "Anonymous: 0 kB"], "bpe_openai")) == [(0xA000, 0xC000)]
+SMAPS = """\
+1000-3000 r--p 00000000 08:01 7 /lib/bpe_openai/a.so
+Rss: 8 kB
+Anonymous: 4 kB
+Swap: 0 kB
+3000-4000 r--p 00000000 08:01 7 /lib/bpe_openai/a.so
+Anonymous: 0 kB
+Swap: 4 kB
+4000-5000 rw-p 00000000 08:01 7 /lib/bpe_openai/a.so
+Anonymous: 0 kB
+Swap: 0 kB
+6000-7000 r--p 00000000 08:01 8 /lib/other.so
+Anonymous: 0 kB
+Swap: 0 kB
+8000-9000 r--p 00000000 00:00 0
+Anonymous: 0 kB
+Swap: 0 kB
+a000-c000 r--p 00000000 08:01 7 /lib/bpe_openai/a.so
+Anonymous: 0 kB
+Swap: 0 kB
+"""
+
+
+def test_pages_that_were_written_to_are_left_alone() -> None:
+    """A mapping with anonymous or swapped pages holds what the file does not; one for writing, or of another file, is none of ours."""
+    assert list(memory._only_read(SMAPS.splitlines(), "bpe_openai")) == [(0xA000, 0xC000)]
 
 
 def test_without_the_kernels_list_nothing_is_given_back(tmp_path: Path) -> None:

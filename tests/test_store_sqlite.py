@@ -19,7 +19,7 @@ from confluence_sync.errors import NotFound, Refused, Rejected, ServerFailed, Se
 from confluence_sync.model import Filter
 from confluence_sync.stores import sqlite_file, sqlite_words
 from confluence_sync.stores.sqlite import SqliteBackend, open_backend
-from confluence_sync.stores.sqlite_file import on_network
+from confluence_sync.volumes import on_network
 from tests.store_contract import DISK, FRENCH, LOGIN, SAMPLE, StoreContract, chunk
 
 

@@ -12,14 +12,13 @@ from typing import Protocol, TypeAlias
 
 from confluence_sync.errors import RemoteError, SettingsError
 from confluence_sync.model import digest
+from confluence_sync.volumes import made, on_network
 
 Value: TypeAlias = str | int | float | None
 Row: TypeAlias = tuple[Value, ...]
 
 SILENCE = {"keepalives_idle": 30, "keepalives_interval": 10, "keepalives_count": 3, "tcp_user_timeout": 60_000}
 """A server that vanished without a word (a dead node, a firewall that forgot) is given up after a minute; Linux waits two hours."""
-
-NETWORK_FILESYSTEMS = {"nfs", "nfs4", "cifs", "smb3", "fuse.glusterfs", "ceph", "9p"}
 
 
 class Database(Protocol):
@@ -50,7 +49,7 @@ class SqliteDatabase:
         self._file = file
         self._locks: list[int] = []
         try:
-            _make(file)
+            made(file)
             self._connection = sqlite3.connect(file, isolation_level=None, timeout=10)
         except (OSError, sqlite3.Error) as error:
             raise SettingsError(_unusable(file, error)) from error
@@ -110,17 +109,17 @@ class SqliteDatabase:
 
 @contextmanager
 def said_of(file: Path) -> Iterator[None]:
-    """Turns what SQLite raises inside into a RemoteError that names `file` and the way out."""
+    """Turns what SQLite and the file system raise inside into a RemoteError that names `file` and the way out."""
     try:
         yield
-    except sqlite3.Error as error:
+    except (OSError, sqlite3.Error) as error:
         raise RemoteError(_unusable(file, error)) from error
 
 
 def open_file(file: Path, schema: str) -> sqlite3.Connection:
     """A small file of its own beside the state, with these tables; any thread may use it. Raises RemoteError naming the file."""
-    _make(file)
     with said_of(file):
+        made(file)
         connection = sqlite3.connect(file, check_same_thread=False, isolation_level=None, timeout=30)
         try:
             _journalled(connection, file)
@@ -131,14 +130,9 @@ def open_file(file: Path, schema: str) -> sqlite3.Connection:
     return connection
 
 
-def _make(file: Path) -> None:
-    file.parent.mkdir(parents=True, exist_ok=True)
-    file.touch(mode=0o666)  # the umask decides, where SQLite's own 0644 would shut the group out
-
-
 def _journalled(connection: sqlite3.Connection, file: Path) -> None:
     """WAL on a local disk, where a commit is one write; a rollback journal on a network volume, where WAL's shared memory does not work."""
-    connection.execute(f"pragma journal_mode={'delete' if filesystem_of(file) in NETWORK_FILESYSTEMS else 'wal'}")
+    connection.execute(f"pragma journal_mode={'delete' if on_network(file) else 'wal'}")
     connection.execute("pragma synchronous=full")
 
 
@@ -211,17 +205,6 @@ def open_database(state_dir: Path, address: str) -> Database:
     if address.startswith("postgres"):
         return PostgresDatabase(address)
     return SqliteDatabase(Path(address.removeprefix("sqlite://")) if address else state_dir / "state.db")
-
-
-def filesystem_of(file: Path) -> str:
-    """The type of the file system that holds `file`, from /proc/mounts; "" where that cannot be told."""
-    try:
-        mounts = [line.split()[1:3] for line in Path("/proc/mounts").read_text().splitlines()]
-    except OSError:
-        return ""
-    target = str(file.absolute().parent)
-    holding = [(point, kind) for point, kind in mounts if target == point or target.startswith(point.rstrip("/") + "/")]
-    return max(holding, key=lambda mount: len(mount[0]), default=("", ""))[1]
 
 
 def _dollars(sql: str) -> str:

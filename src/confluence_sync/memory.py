@@ -38,12 +38,14 @@ def let_go(library: str, maps: Path = Path("/proc/self/smaps")) -> int:
 
 
 def _only_read(lines: list[str], library: str) -> Iterator[tuple[int, int]]:
-    """Where the file's pages are mapped for reading, and have not been written to."""
-    place = ""
+    """Where the file's pages are mapped for reading, and have not been written to: neither in memory nor in swap is there another form."""
+    place, written = "", 0
     for line in lines:
         words = line.split()
         if "-" in words[0] and not words[0].endswith(":"):
-            place = words[0] if words[1].startswith("r--") and library in words[-1] else ""
-        elif place and words[0] == "Anonymous:" and words[1] == "0":
-            start, _, end = place.partition("-")
-            yield int(start, 16), int(end, 16)
+            place, written = words[0] if words[1].startswith("r--") and library in words[-1] else "", 0
+        elif words[0] in ("Anonymous:", "Swap:"):
+            written += int(words[1])
+            if place and words[0] == "Swap:" and not written:
+                start, _, end = place.partition("-")
+                yield int(start, 16), int(end, 16)

@@ -11,28 +11,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from confluence_sync.errors import ConfluenceSyncError, NotFound, Refused, ServerFailed, SettingsError
+from confluence_sync.volumes import made, on_network
 
 log = logging.getLogger(__name__)
 
 APPLICATION_ID = 0x43465359  # "CFSY", in the header of every file we make
 SCHEMA = 4
 PATIENCE = 60.0  # seconds that a statement waits for another program's transaction
-NETWORK = {
-    "nfs",
-    "nfs4",
-    "cifs",
-    "smb3",
-    "smbfs",
-    "9p",
-    "ceph",
-    "glusterfs",
-    "lustre",
-    "beegfs",
-    "afs",
-    "fuse.sshfs",
-    "fuse.glusterfs",
-    "fuse.s3fs",
-}
 
 LAYOUT = """
 CREATE TABLE collection (
@@ -127,8 +112,7 @@ class Connections:
 def connect(path: Path) -> sqlite3.Connection:
     """A connection to the file, which is made when it is not there. Raises SettingsError or Refused for a file that must not be touched."""
     with said_plainly(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.touch(mode=0o666)  # the umask decides, where SQLite's own 0644 would shut the group out
+        made(path)
         connection = sqlite3.connect(path, timeout=PATIENCE, isolation_level=None, check_same_thread=False)
         try:
             _prepare(connection, path)
@@ -203,17 +187,6 @@ def statements(number: int) -> Iterator[str]:
         if sqlite3.complete_statement(pending):
             yield pending
             pending = ""
-
-
-def on_network(path: Path, mounts: Path = Path("/proc/self/mounts")) -> bool:
-    """Whether the folder of `path` lies on a file system where write-ahead logging cannot work; False where that cannot be told."""
-    try:
-        rows = [line.split(" ") for line in mounts.read_text(encoding="utf-8").splitlines()]
-    except OSError:
-        return False
-    folder = path.parent.resolve()
-    above = [(len(row[1]), row[2]) for row in rows if len(row) > 2 and folder.is_relative_to(row[1].replace("\\040", " "))]
-    return bool(above) and max(above)[1] in NETWORK
 
 
 @contextmanager
