@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 NETWORK = {
-    "nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "ceph", "glusterfs", "lustre", "beegfs", "afs", "fuse.sshfs", "fuse.glusterfs", "fuse.s3fs",
+    "nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "ceph", "glusterfs", "lustre", "beegfs", "afs",
+    "fuse.sshfs", "fuse.glusterfs", "fuse.s3fs",
 }  # fmt: skip
 
 

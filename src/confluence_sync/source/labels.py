@@ -47,7 +47,7 @@ class Labels:
         return self.by_search(page_ids) if isinstance(self.routes.first("bodies"), V2) else None
 
     def renewed(self, found: Found | None, changed: list[str]) -> Found | None:
-        """`found` beside the bodies, asked again for pages that changed meanwhile: older labels under a newer version would stay for good."""
+        """`found` beside the bodies, asked again for pages that changed since: older labels under a newer version would stay for good."""
         if not found or not changed:
             return found
         return {page_id: labels for page_id, labels in found.items() if page_id not in changed} | self.by_search(changed)

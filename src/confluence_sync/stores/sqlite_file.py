@@ -163,9 +163,9 @@ def _lay_out(connection: sqlite3.Connection) -> None:
 def _bring_up(connection: sqlite3.Connection, found: int) -> None:
     """From an earlier layout.
 
-    Up to layout 2, triggers brought chunks into the index and out of it: `sqlite_words` does that since, many with one statement. A process of
-    an earlier version that has the file open would go on without them, and its chunks would never be found. So its writes fail, because what
-    they all touch is a view now; its reads go on.
+    Up to layout 2, triggers brought chunks into the index and out of it: `sqlite_words` does that since, many with one statement. A process
+    of an earlier version that has the file open would go on without them, and its chunks would never be found. So its writes fail, because
+    what they all touch is a view now; its reads go on.
     """
     if found == 1:
         connection.execute("ALTER TABLE collections ADD COLUMN stamp TEXT NOT NULL DEFAULT ''")
