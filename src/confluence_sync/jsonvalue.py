@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import TypeAlias
 
 from confluence_sync.errors import BadAnswer
@@ -26,6 +26,14 @@ def as_list(value: object, where: str) -> list[object]:
 def objects(parent: JsonObject, key: str, where: str) -> list[JsonObject]:
     """The list of objects under `key`, which must be there."""
     return [as_object(item, f"{where}.{key}[{i}]") for i, item in enumerate(as_list(parent.get(key), f"{where}.{key}"))]
+
+
+def taken(parent: JsonObject, key: str, where: str) -> Iterator[JsonObject]:
+    """The objects under `key`, each let go once the next is asked for: what is made of them takes their place in memory."""
+    items = as_list(parent.get(key), f"{where}.{key}")
+    for i, item in enumerate(items):
+        items[i] = None
+        yield as_object(item, f"{where}.{key}[{i}]")
 
 
 def child(parent: JsonObject, key: str, where: str) -> JsonObject:

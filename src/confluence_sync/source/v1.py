@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from confluence_sync.errors import BadAnswer, Gone, NotAllowed, NotFound, Rejected
 from confluence_sync.http import Link
-from confluence_sync.jsonvalue import JsonObject, as_object, child, objects, text
+from confluence_sync.jsonvalue import JsonObject, as_object, child, objects, taken, text
 from confluence_sync.model import PageRef, Space
 from confluence_sync.source.paging import Pairs, base_of, follow
 from confluence_sync.source.route import Record
@@ -75,7 +75,7 @@ class Cql:
         params = [("cql", f"type=page and id in ({','.join(page_ids)})"), ("expand", WITH_BODY if bodies else PLAIN)]
         found = []
         for answer in self._follow(f"{self._api}/content/search", [*params, ("limit", str(self.bulk if bodies else 200))]):
-            found += [record_of(item, bodies) for item in objects(answer, "results", "search")]
+            found += [record_of(item, bodies) for item in taken(answer, "results", "search")]
         return found
 
     def record(self, page_id: str, *, bodies: bool) -> Record:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from confluence_sync.errors import BadAnswer, NotFound
 from confluence_sync.http import Link
-from confluence_sync.jsonvalue import JsonObject, as_object, body, child, objects, text, whole
+from confluence_sync.jsonvalue import JsonObject, as_object, body, child, objects, taken, text, whole
 from confluence_sync.model import PageRef, Space
 from confluence_sync.source.paging import Pairs, base_of, follow
 from confluence_sync.source.route import RENDERED, Record, in_utc
@@ -47,7 +47,7 @@ class V2:
         params += [("body-format", "storage")] if bodies else []
         found = []
         for answer in self._follow(f"{API}/pages", params):
-            found += [_record(item, "storage" if bodies else "") for item in objects(answer, "results", "pages")]
+            found += [_record(item, "storage" if bodies else "") for item in taken(answer, "results", "pages")]
         return found
 
     def record(self, page_id: str, *, bodies: bool) -> Record:
