@@ -12,7 +12,7 @@ from pathlib import Path
 
 from setuptools import Extension, setup
 from setuptools.command.build_ext import build_ext
-from setuptools.errors import CCompilerError, ExecError, PlatformError
+from setuptools.errors import CCompilerError, ExecError, PlatformError, SetupError
 
 SRC, COMPILED = Path("src"), Path("compiled")
 FROM_SRC = ("convert.blocks", "convert.escape", "convert.tables", "convert.walk")
@@ -32,10 +32,20 @@ class CompiledWhereItCan(build_ext):
     def run(self) -> None:
         if self.editable_mode:
             return
+        if self.inplace:
+            raise SetupError("compiled modules beside src would hide what is edited there: install the package instead")
+        self._forget()
+        try:
+            self._compile()
+        except (CCompilerError, ExecError, PlatformError, ImportError) as error:
+            self.warn(f"nothing is compiled, so a first sync takes twice the CPU; a C compiler or Cython does not work: {error}")
+            self._forget()
+            self.extensions, self.distribution.ext_modules = [], []
+            self.get_finalized_command("bdist_wheel").root_is_pure = True  # the name of a wheel says what is in it
+
+    def _compile(self) -> None:
         from Cython.Build import cythonize
 
-        for stale in Path(self.build_lib).rglob(f"*{self.get_ext_filename('')}"):
-            stale.unlink()  # an earlier build's module would go into this one's package
         self.parallel = os.cpu_count()
         made = cythonize(
             self.extensions,
@@ -47,11 +57,12 @@ class CompiledWhereItCan(build_ext):
         sources = {one.name: one.sources for one in made}
         for one in self.extensions:
             one.sources = sources[one.name]
-        try:
-            super().run()
-        except (CCompilerError, ExecError, PlatformError) as error:
-            self.warn(f"no C compiler that works, so nothing is compiled and a first sync takes nearly twice the CPU: {error}")
-            self.extensions = []
+        super().run()
+
+    def _forget(self) -> None:
+        """Modules of an earlier build, or of one that broke off, would go into this one's package."""
+        for made in Path(self.build_lib).rglob(f"*{self.get_ext_filename('')}"):
+            made.unlink()
 
 
 setup(

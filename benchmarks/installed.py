@@ -14,14 +14,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
-MADE_OF = ("setup.py", "pyproject.toml", "README.md", "LICENSE", "src", "compiled")
+MADE_OF = ("setup.py", "pyproject.toml", "MANIFEST.in", "README.md", "LICENSE", "src", "compiled")
 HOME = Path(os.environ.get("TEST_ENVIRONMENTS", Path.home() / ".cache" / "confluence-sync"))
 KEPT = 4  # builds, of which others may be in use
 RUNNING = "CONFLUENCE_SYNC_INSTALLED"
 
 
 def installed(root: Path = ROOT) -> Path:
-    """A folder for PYTHONPATH with this tree's package alone, made now where these very files were not built before (half a minute)."""
+    """A folder for PYTHONPATH with this tree's package alone, made now, as a release is, where these very files were not built before
+    (half a minute)."""
     place = HOME / f"installed-{_digest(root)}"
     HOME.mkdir(parents=True, exist_ok=True)
     with (HOME / "installed.lock").open("w") as lock:
@@ -46,8 +47,13 @@ def _build(root: Path, place: Path) -> None:
         copy.mkdir()
         for part in MADE_OF:
             (shutil.copytree if (root / part).is_dir() else shutil.copy)(root / part, copy / part)
-        pip = [sys.executable, "-m", "pip", "install", "-q", "--disable-pip-version-check", "--no-deps", "--target", str(made), str(copy)]
-        subprocess.run(pip, check=True, stdout=sys.stderr, env={**os.environ, "PYTHONDONTWRITEBYTECODE": ""})
+        env = {**os.environ, "PYTHONDONTWRITEBYTECODE": ""}
+        subprocess.run([sys.executable, "-m", "build", "--sdist", "--outdir", name, str(copy)], check=True, stdout=sys.stderr, env=env)
+        [released] = Path(name).glob("*.tar.gz")
+        pip = [sys.executable, "-m", "pip", "install", "-q", "--disable-pip-version-check", "--no-deps", "--target", str(made)]
+        subprocess.run([*pip, str(released)], check=True, stdout=sys.stderr, env=env)
+        if not any(made.rglob("*.so")):
+            raise RuntimeError("the package was installed without what is compiled: install a C compiler and Python's headers")
         made.rename(place)
     for old in sorted(HOME.glob("installed-*"), key=lambda folder: folder.stat().st_mtime)[:-KEPT]:
         shutil.rmtree(old)

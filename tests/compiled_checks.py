@@ -128,6 +128,17 @@ def test_real_pages_are_not_left_to_lxml(name: str, monkeypatch: pytest.MonkeyPa
         assert read(parsing.parsed, golden(name).body) == wanted
 
 
+@pytest.mark.parametrize(("length", "left"), [(100, 0), (101, 1)])
+def test_names_that_nobody_gives_are_not_remembered(length: int, left: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is kept of each name stays small: a longer one, which may have megabytes, is lxml's to read."""
+    asked: list[str] = []
+    lxml = lxml_tree.parsed
+    monkeypatch.setattr(lxml_tree, "parsed", lambda body: (asked.append(body), lxml(body))[1])
+    body = f"<{'n' * length}>text</{'n' * length}>"
+    assert read(parsing.parsed, body) == read(lxml, body)
+    assert len(asked) == left
+
+
 @settings(max_examples=500, deadline=None)
 @given(st.text(alphabet="<>/&;!-[]CDATA=\"'apcr:i# x1\n", max_size=60))
 def test_any_text_is_read_as_lxml_reads_it(body: str) -> None:
@@ -271,6 +282,8 @@ def test_more_words_than_fit_are_forgotten_not_miscounted() -> None:
 def test_pages_become_the_same_chunks_compiled_or_not() -> None:
     """The golden pages, the sample space and 3,000 damaged ones: Markdown, counts of what was lost, chunk ids and metadata are equal."""
     plain = {"PYTHONPATH": f"{ROOT / 'src'}:{ROOT}", "PATH": "/usr/bin:/bin"}
+    told = "import confluence_sync; print(confluence_sync.compiled())"
+    assert subprocess.run([sys.executable, "-c", told], env=plain, capture_output=True, text=True, check=True).stdout == "False\n"
     command = [sys.executable, "-m", "tests.conversions", "0", "3000"]
     done = subprocess.run(command, cwd=ROOT, env=plain, capture_output=True, text=True, check=True)
     limits = (conversions.Limits(100, 30), conversions.Limits(), conversions.Limits())

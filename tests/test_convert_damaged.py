@@ -70,6 +70,30 @@ def test_deep_but_well_formed() -> None:
     assert converted.degraded == {"deep nesting": 1}
 
 
+@pytest.mark.parametrize("levels", [99, 250, 2000])
+@pytest.mark.parametrize(
+    ("opened", "closed", "around"),
+    [
+        ("<ul>", "</ul>", ("", "")),
+        ("<ul><li>", "</li></ul>", ("", "")),
+        ("<table>", "</table>", ("", "")),
+        ("<table><tr><td>", "</td></tr></table>", ("", "")),
+        ("<table><tbody><tr><th>", "</th></tr></tbody></table>", ("", "")),
+        ("<tbody>", "</tbody>", ("<table>", "</table>")),
+        ("<h1>", "</h1>", ("", "")),
+        ("<blockquote>", "</blockquote>", ("", "")),
+        ("<ac:adf-node>", "</ac:adf-node>", ("<ac:adf-extension>", "</ac:adf-extension>")),
+        ("<ac:task-list><ac:task><ac:task-body>", "</ac:task-body></ac:task></ac:task-list>", ("", "")),
+        ('<ac:structured-macro ac:name="panel"><ac:rich-text-body>', "</ac:rich-text-body></ac:structured-macro>", ("", "")),
+    ],
+    ids=["ul", "li", "table", "td", "th", "tbody", "h1", "quote", "adf", "task", "macro"],
+)
+def test_whatever_is_nested_in_itself_converts(opened: str, closed: str, around: tuple[str, str], levels: int) -> None:
+    """Well-formed or, beyond what XML's reader takes, repaired: no depth of anything fails, and the text inside is there once."""
+    body = around[0] + opened * levels + "core" + closed * levels + around[1]
+    assert to_markdown(page(body)).markdown.count("core") == 1
+
+
 def test_tables_within_tables() -> None:
     """Tables nested in each other grow the text no faster than the page."""
     body = "<table><tr><td>x" * 90 + "</td></tr></table>" * 90

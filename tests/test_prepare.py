@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import os
-import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
+from concurrent.futures import BrokenExecutor, Future
 from pathlib import Path
 
 import pytest
@@ -19,6 +17,7 @@ from confluence_sync.errors import ConfluenceSyncError
 from confluence_sync.model import Page, PageRef, utf8
 from confluence_sync.prepare import AHEAD, GROUP_BYTES, LOSSES, Cut, Prepared, Workshop, _quota, cut_for, prepare, processors
 from confluence_sync.source.base import Failure
+from confluence_sync.workers import Workers
 
 CUT = cut_for(1000, 180)
 
@@ -98,15 +97,15 @@ def test_processes_give_the_same_as_a_thread(workshop: Callable[..., Workshop]) 
     pages: list[Page | Failure] = [big(1), page(2), big(3), page(4)]
     apart = workshop(expected=1000, cpus=2)
     assert done(apart, pages) == done(workshop(), pages)
-    assert apart._executor is not None
-    assert hasattr(apart._executor, "_processes")
+    assert isinstance(apart._pool, Workers)
 
 
 def test_workers_find_everything_made() -> None:
-    """What the server of workers imports is all that converting and cutting need: no worker imports or makes it again."""
+    """What the first worker makes before it forks the others is all that converting and cutting need: none imports or makes it again."""
     script = """if True:
         import sys
-        import confluence_sync.worker
+        from confluence_sync.worker import make_ready
+        make_ready()
         from confluence_sync.tokens import counter
         assert counter.cache_info().misses == 1
         before = set(sys.modules)
@@ -120,9 +119,9 @@ def test_workers_find_everything_made() -> None:
 
 
 @pytest.mark.parametrize(("expected", "cpus", "inline"), [(60, 4, True), (61, 4, False), (1000, 1, True)])
-def test_few_pages_or_one_cpu_start_no_processes(expected: int, cpus: int, inline: bool) -> None:
+def test_few_pages_or_one_cpu_start_no_processes(workshop: Callable[..., Workshop], expected: int, cpus: int, inline: bool) -> None:
     """Processes are for work that is worth their start."""
-    assert Workshop(CUT, expected, cpus)._inline is inline
+    assert isinstance(workshop(expected, cpus)._pool, Workers) is not inline
 
 
 def test_a_slow_reader_holds_the_work_back(workshop: Callable[..., Workshop]) -> None:
@@ -183,22 +182,15 @@ def test_a_page_that_breaks_the_conversion_fails_alone(workshop: Callable[..., W
 def test_a_slow_page_fails_alone(workshop: Callable[..., Workshop], monkeypatch: pytest.MonkeyPatch) -> None:
     """A page that takes longer than it may fails with that time; its group and what follows come."""
     monkeypatch.setattr(prepare_module, "PAGE_SECONDS", 0.1)
-    monkeypatch.setattr(prepare_module, "_processes", lambda workers: ThreadPoolExecutor(1))
+    monkeypatch.setattr(prepare_module, "_processes", lambda workers: prepare_module._thread())
     doing(monkeypatch, lambda one: time.sleep(0.6) if one.ref.id == "2" else None)
     found = done(workshop(), [page(1), page(2), page(3)], [page(4)])
     assert ids(found) == ["1", "!2", "3", "4"]
     assert "took longer than 0 s" in getattr(found[1], "why", "")
 
 
-SCRIPT = """
-import os, signal, sys, time
-import confluence_sync.chunk
-from confluence_sync.model import Page, PageRef
-from confluence_sync.prepare import Workshop, cut_for
-
-def page(number, body):
-    ref = PageRef(str(number), 1, f"Page {number}")
-    return Page(ref, "cloud:x", "OPS", "Ops", "https://x.test", "https://x.test", body)
+POISON = """
+import os, signal, time
 
 class Poison(bytes):
     '''A body that ends the process that unpacks it, as the kernel ends one that takes too much memory.'''
@@ -212,22 +204,32 @@ def hang():
     time.sleep(600)
 
 KILLS = {b"kill": die, b"hang": hang}
+"""
+SCRIPT = """
+import sys
+import confluence_sync.prepare as module
+from confluence_sync.model import Page, PageRef
+from confluence_sync.prepare import Workshop, cut_for
+from poison import Poison
 
-if __name__ == "__main__":
-    import confluence_sync.prepare as module
-    module.PAGE_SECONDS, module.GROUP_BYTES = 4.0, 1000
-    kind, size = sys.argv[1], int(sys.argv[2])
-    pages = [page(n, Poison(kind.encode() + b"x" * size) if n == 1 else b"<p>" + b"x" * size + b"</p>") for n in range(8)]
-    workshop = Workshop(cut_for(1000, 180), 1000, cpus=2)
-    for group in workshop.run([pages], {}):
-        for one in group:
-            print(getattr(one, "page_id", None) or one.ref.id, getattr(one, "why", "came"), flush=True)
-    workshop.close()
+def page(number, body):
+    ref = PageRef(str(number), 1, f"Page {number}")
+    return Page(ref, "cloud:x", "OPS", "Ops", "https://x.test", "https://x.test", body)
+
+module.PAGE_SECONDS, module.GROUP_BYTES = 4.0, 1000
+kind, size = sys.argv[1], int(sys.argv[2])
+pages = [page(n, Poison(kind.encode() + b"x" * size) if n == 1 else b"<p>" + b"x" * size + b"</p>") for n in range(8)]
+workshop = Workshop(cut_for(1000, 180), 1000, cpus=2)
+for group in workshop.run([pages], {}):
+    for one in group:
+        print(getattr(one, "page_id", None) or one.ref.id, getattr(one, "why", "came"), flush=True)
+workshop.close()
 """
 
 
 def ran(tmp_path: Path, kind: str, size: int) -> tuple[int, str, str]:
-    """What a script prints that has one of eight pages of this size kill or hang its worker process."""
+    """What a script, which need not guard its calls, prints when it has one of eight pages of this size kill or hang its worker process."""
+    (tmp_path / "poison.py").write_text(POISON)
     (tmp_path / "script.py").write_text(SCRIPT)
     source = str(Path(prepare_module.__file__).parent.parent)
     words = [sys.executable, str(tmp_path / "script.py"), kind, str(size)]
@@ -258,39 +260,28 @@ def test_a_page_that_hangs_its_worker_fails_alone(tmp_path: Path) -> None:
 def test_workers_that_die_whatever_they_get_end_the_run(workshop: Callable[..., Workshop], monkeypatch: pytest.MonkeyPatch) -> None:
     """When worker after worker dies it is not the pages: the run ends with what to do, instead of failing every page."""
 
-    class Broken(ThreadPoolExecutor):
-        def submit(self, *_: object) -> Future[object]:  # type: ignore[override]  # never runs anything
-            raise BrokenProcessPool("dead")
+    class Broken:
+        def submit(self, *_: object) -> Future[list[Prepared]]:
+            never: Future[list[Prepared]] = Future()
+            never.set_exception(BrokenExecutor("dead"))
+            return never
 
-    monkeypatch.setattr(prepare_module, "_processes", lambda workers: Broken(1))
+        def end(self) -> None:
+            pass
+
+    monkeypatch.setattr(prepare_module, "_processes", lambda workers: Broken())
     with pytest.raises(ConfluenceSyncError, match=f"{LOSSES} worker processes in a row died at once: give the job more memory"):
         done(workshop(expected=1000, cpus=2), [page(number) for number in range(20)])
 
 
-def test_closing_ends_stuck_workers(workshop: Callable[..., Workshop]) -> None:
-    """Closing does not wait for what is being done, and may come twice or before anything was done."""
+def test_closing_comes_before_anything_was_done_and_twice(workshop: Callable[..., Workshop]) -> None:
+    """A workshop that was closed begins again when it is given something, and leaves no process behind."""
     one = workshop(expected=1000, cpus=2)
     one.close()
     groups = one.run([[big(1)]], {})
     next(groups)
-    workers = list(one._executor._processes.values())  # type: ignore[union-attr]  # a process pool
     one.close()
     one.close()
-    for worker in workers:
-        worker.join(5)
-        assert not worker.is_alive()
-
-
-def test_workers_leave_signals_to_the_run() -> None:
-    """Ctrl-C reaches the whole process group, and workers ignore it; SIGTERM ends one, which is how a broken pool is cleared away."""
-    before = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)
-    try:
-        prepare_module._ignore_signals()
-        assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
-        assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
-    finally:
-        signal.signal(signal.SIGINT, before[0])
-        signal.signal(signal.SIGTERM, before[1])
 
 
 # how many processors

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import logging
-import multiprocessing
 import os
-import signal
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
-from concurrent.futures import BrokenExecutor, CancelledError, Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures import BrokenExecutor, CancelledError, Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 from confluence_sync.errors import ConfluenceSyncError
 from confluence_sync.model import Chunk, Page, PageRef, Space
 from confluence_sync.source.base import Failure
+from confluence_sync.workers import CallFailed, Workers
 
 log = logging.getLogger(__name__)
 
@@ -83,13 +83,22 @@ def _quota(cgroup: Path) -> float:
     return 0.0
 
 
+class Pool(Protocol):
+    """Where `prepare` runs."""
+
+    def submit(self, group: list[Page], cut: Cut, users: Mapping[str, str]) -> Future[list[Prepared]]: ...
+
+    def end(self) -> None:
+        """At once, whatever is being done."""
+
+
 @dataclass(frozen=True, slots=True)
 class _Job:
     """Pages on their way through a pool."""
 
     group: list[Page]
     future: Future[list[Prepared]]
-    pool: Executor
+    pool: Pool
 
 
 class Workshop:
@@ -102,10 +111,9 @@ class Workshop:
         self.cut = cut
         self.workers = cpus or processors()
         self._inline = self.workers == 1 or expected_pages <= INLINE_PAGES
-        self._executor: Executor | None = None
         self._lost_in_a_row = 0
-        if not self._inline:
-            _start_server()
+        # Processes start now, to be ready when the first bodies are there.
+        self._pool: Pool | None = _thread() if self._inline else _processes(self.workers)
 
     def run(self, batches: Iterable[list[Page | Failure]], users: Mapping[str, str]) -> Iterator[list[Prepared | Failure]]:
         """Groups of prepared pages in the order of the pages; at most a few groups wait, so a slow reader holds everything back."""
@@ -122,28 +130,23 @@ class Workshop:
             yield self._collect(waiting.popleft(), users)
 
     def close(self) -> None:
-        if self._executor:
-            _end(self._executor)
-            self._executor = None
+        if self._pool:
+            self._pool.end()
+            self._pool = None
 
     def _submit(self, group: list[Page], users: Mapping[str, str]) -> _Job:
-        if self._executor is None:
-            self._executor = _thread() if self._inline else _processes(self.workers)
-        try:
-            return _Job(group, self._executor.submit(prepare, group, self.cut, users), self._executor)
-        except BrokenExecutor as error:
-            broken: Future[list[Prepared]] = Future()
-            broken.set_exception(error)
-            return _Job(group, broken, self._executor)
+        if self._pool is None:
+            self._pool = _thread() if self._inline else _processes(self.workers)
+        return _Job(group, self._pool.submit(group, self.cut, users), self._pool)
 
     def _collect(self, job: _Job, users: Mapping[str, str], alone: bool = False) -> list[Prepared | Failure]:
         error = _outcome(job.future, PAGE_SECONDS * len(job.group))
         if error is None:
             self._lost_in_a_row = 0
             return list(job.future.result())
-        if isinstance(error, (BrokenExecutor, TimeoutError)) and job.pool is self._executor:
+        if isinstance(error, (BrokenExecutor, CancelledError, TimeoutError)) and job.pool is self._pool:
             self._rebuild()
-        if isinstance(error, CancelledError):  # its pool was rebuilt for another's sake
+        if isinstance(error, CancelledError):  # its pool broke, or was ended, for another's sake
             return self._collect(self._submit(job.group, users), users, alone)
         if len(job.group) == 1 and (alone or not isinstance(error, BrokenExecutor)):
             return [_failure(job.group[0], error)]
@@ -156,15 +159,11 @@ class Workshop:
 
     def _rebuild(self) -> None:
         """A dead or stuck worker takes its pool along. Raises ConfluenceSyncError when workers die whatever page they get."""
-        if self._executor:
-            _end(self._executor)
+        self.close()
         self._lost_in_a_row += 1
         if self._lost_in_a_row > LOSSES:
-            raise ConfluenceSyncError(
-                f"{LOSSES} worker processes in a row died at once: give the job more memory; in a script of your own, guard the call with "
-                "if __name__ == '__main__'"
-            )
-        self._executor = _processes(self.workers)
+            raise ConfluenceSyncError(f"{LOSSES} worker processes in a row died at once: give the job more memory")
+        self._pool = _processes(self.workers)
 
 
 def _outcome(future: Future[list[Prepared]], seconds: float) -> BaseException | None:
@@ -179,6 +178,8 @@ def _failure(page: Page, error: BaseException) -> Failure:
         why = f"its conversion took longer than {PAGE_SECONDS:.0f} s"
     elif isinstance(error, BrokenExecutor):
         why = "its conversion killed the worker (out of memory?)"
+    elif isinstance(error, CallFailed):
+        why = f"its conversion failed: {error}"
     else:
         why = f"its conversion failed: {type(error).__name__}: {error}"
     return Failure(page.ref.id, page.ref.title, why)
@@ -197,32 +198,22 @@ def _groups(pages: list[Page]) -> Iterator[list[Page]]:
         yield group
 
 
-def _thread() -> Executor:
-    return ThreadPoolExecutor(1, "convert")
+class _Thread:
+    """A pool for little work: one thread, which can be left behind and not be ended."""
+
+    def __init__(self) -> None:
+        self._executor = ThreadPoolExecutor(1, "convert")
+
+    def submit(self, group: list[Page], cut: Cut, users: Mapping[str, str]) -> Future[list[Prepared]]:
+        return self._executor.submit(prepare, group, cut, users)
+
+    def end(self) -> None:
+        self._executor.shutdown(wait=False, cancel_futures=True)
 
 
-def _start_server() -> None:
-    """Starts what workers are forked from, and does not wait: it imports while the first bodies are on their way."""
-    from multiprocessing import forkserver
-
-    multiprocessing.set_forkserver_preload(["confluence_sync.worker"])
-    forkserver.ensure_running()
+def _thread() -> Pool:
+    return _Thread()
 
 
-def _processes(workers: int) -> ProcessPoolExecutor:
-    return ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("forkserver"), initializer=_ignore_signals)
-
-
-def _ignore_signals() -> None:
-    """The parent decides when to stop: a terminal's Ctrl-C reaches the whole process group. SIGTERM ends a worker, because that is how
-    Python clears away the others of a pool that lost one, and waits for them."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
-
-
-def _end(executor: Executor) -> None:
-    """Ends workers at once, also stuck ones: what they were doing is not needed any more."""
-    workers = list((getattr(executor, "_processes", None) or {}).values())
-    executor.shutdown(wait=False, cancel_futures=True)
-    for worker in workers:
-        worker.kill()
+def _processes(workers: int) -> Pool:
+    return Workers[list[Prepared]](workers)

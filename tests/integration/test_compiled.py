@@ -27,15 +27,29 @@ def test_what_is_compiled_passes_the_tests_of_what_is_not() -> None:
     assert done.returncode == 0, done.stdout[-6000:] + done.stderr[-2000:]
 
 
-def test_without_a_compiler_the_package_installs_and_runs(tmp_path: Path) -> None:
-    """A machine without C still gets a program that works: pip says nothing is wrong, and the same page becomes the same Markdown."""
+BREAKS_OFF = """#!/bin/sh
+case "$*" in *walk.c*) echo "cc1: killed" >&2; exit 1;; esac
+exec cc "$@"
+"""
+
+
+@pytest.mark.parametrize("compiler", ["", BREAKS_OFF], ids=["none", "one that breaks off"])
+def test_without_a_compiler_the_package_installs_and_runs(tmp_path: Path, compiler: str) -> None:
+    """A machine where C does not compile, or not all of it, still gets a program that works and no part of what is compiled; the name of
+    its package says so, and the same page becomes the same Markdown."""
     for part in MADE_OF:
         (tmp_path / part).symlink_to(ROOT / part)
+    cc = tmp_path / "cc"
+    if compiler:
+        cc.write_text(compiler)
+        cc.chmod(0o755)
     pip = [sys.executable, "-m", "pip", "install", "-q", "--disable-pip-version-check", "--no-deps", "--target", "made", "."]
-    subprocess.run(pip, cwd=tmp_path, check=True, env={**os.environ, "CC": "/nonexistent/cc"})
+    subprocess.run(pip, cwd=tmp_path, check=True, env={**os.environ, "CC": str(cc)})
     package = tmp_path / "made" / "confluence_sync"
     assert (package / "convert" / "walk.py").exists()
     assert list(package.rglob("*.so")) == []
+    [wheel] = (tmp_path / "made").glob("*.dist-info/WHEEL")
+    assert "Tag: py3-none-any" in wheel.read_text()
     program = "from tests.convert_pages import golden, markdown; print(markdown(golden('tables').body))"
     paths = {"PYTHONPATH": f"{tmp_path / 'made'}{os.pathsep}{ROOT}"}
     done = subprocess.run(

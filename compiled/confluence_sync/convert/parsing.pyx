@@ -43,10 +43,13 @@ cdef bint _legal(str body):
     return True
 
 
+cdef Py_ssize_t LONGEST_NAME = 100  # of a tag or an attribute: what is kept of each must stay small
 cdef dict _names = {}  # as written -> as the handlers know it; None for what lxml must decide
 
 
 cdef str _resolved(str written):
+    if len(written) > LONGEST_NAME:
+        return None
     cdef object name = _names.get(written, ...)
     if name is ...:
         name = _names_of_xml(written)

@@ -14,9 +14,9 @@ cpdef bint marked(str text):
 
 cpdef str collapsed(str text):
     """The words of `text` with one space between them."""
+    cdef Py_ssize_t at, size = len(text)  # which raises for None; what follows would read it
     cdef int kind = PyUnicode_KIND(text)
     cdef void* data = PyUnicode_DATA(text)
-    cdef Py_ssize_t at, size = len(text)
     cdef bint space, before = True
     for at in range(size):
         space = Py_UNICODE_ISSPACE(PyUnicode_READ(kind, data, at))

@@ -10,10 +10,11 @@ cdef class Walk:
     cdef public list blocks
     cdef public list parts
     cdef public list levels
-    cdef Py_ssize_t depth
+    cdef public Py_ssize_t depth
     cdef public bint in_cell
     cpdef flow(self, Element element)
     cpdef visit(self, Element element)
+    cpdef bint deep(self, Element element) except -1
     cpdef text(self, str raw)
     cpdef flush(self)
     cpdef block(self, str block)

@@ -48,11 +48,9 @@ def _content(walk: Walk, element: Element) -> None:
     if element.text:
         walk.text(element.text)
     for child in element:
-        if child.tag == f"{AC}adf-node":
-            node(walk, child)
-        elif child.tag == f"{AC}adf-content":
+        if child.tag == f"{AC}adf-content":
             walk.flow(child)
-        elif not str(child.tag).startswith(f"{AC}adf-"):
+        elif child.tag == f"{AC}adf-node" or not str(child.tag).startswith(f"{AC}adf-"):
             walk.visit(child)
         if child.tail:
             walk.text(child.tail)

@@ -11,6 +11,7 @@ from confluence_sync.convert.walk import Handler, Walk, single
 
 _INNER_LINE = re.compile(r"\n(?=[^\n])")
 _CLOSING_HASHES = re.compile(r"(?<= )#+$|^#+$")
+_ABOUT_TASK = (f"{AC}task-id", f"{AC}task-uuid", f"{AC}task-status")
 _LIST_ITEM = re.compile(r"(?:[-*+]|\d+[.)]) ")
 
 
@@ -127,19 +128,40 @@ def item(marker: str, blocks: list[str]) -> str:
 
 
 def tasks(walk: Walk, element: Element) -> None:
-    """Tasks with their state; ids go."""
-    items = [_task(walk, task) for task in element.iterchildren(f"{AC}task")]
-    items = [one for one in items if one]
+    """Tasks with their state; ids go. What a damaged list holds beside tasks stands before it."""
+    items: list[str] = []
+    _stray(walk, element.text)
+    for child in element:
+        if child.tag == f"{AC}task":
+            items += _task(walk, child)
+        else:
+            walk.visit(child)
+        _stray(walk, child.tail)
     if items:
         walk.block("\n".join(items))
 
 
-def _task(walk: Walk, task: Element) -> str:
+def _task(walk: Walk, task: Element) -> list[str]:
     status = task.findtext(f"{AC}task-status") or ""
     body = task.find(f"{AC}task-body")
-    blocks = walk.collected(body) if body is not None else []
+    blocks = walk.collected(body) if body is not None else walk.apart(_without_body, task)
     box = "[x] " if status.strip() == "complete" else "[ ] "
-    return item("- ", [box + blocks[0], *blocks[1:]]) if blocks else ""
+    return [item("- ", [box + blocks[0], *blocks[1:]])] if blocks else []
+
+
+def _without_body(walk: Walk, task: Element) -> None:
+    """What a damaged task has in place of one."""
+    _stray(walk, task.text)
+    for child in task:
+        if child.tag not in _ABOUT_TASK:
+            walk.visit(child)
+        _stray(walk, child.tail)
+
+
+def _stray(walk: Walk, text: str | None) -> None:
+    """Text where none belongs."""
+    if text and not text.isspace():
+        walk.text(text)
 
 
 def list_item(walk: Walk, element: Element) -> None:

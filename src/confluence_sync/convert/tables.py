@@ -41,11 +41,17 @@ def _rows(walk: Walk, element: Element) -> tuple[list[list[str]], bool]:
 
 def _row_elements(walk: Walk, element: Element) -> Iterator[Element]:
     """The rows of this table, not of tables inside its cells; captions and stray text become paragraphs before it."""
+    if element.text and not element.text.isspace():
+        walk.text(element.text)
+        walk.flush()
     for child in element:
         if child.tag == "tr":
             yield child
         elif child.tag in ("thead", "tbody", "tfoot"):
-            yield from _row_elements(walk, child)
+            if not walk.deep(child):
+                walk.depth += 1
+                yield from _row_elements(walk, child)
+                walk.depth -= 1
         elif child.tag not in ("colgroup", "col"):
             walk.visit(child)
             walk.flush()

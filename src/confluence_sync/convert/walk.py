@@ -32,9 +32,7 @@ class Walk:
 
     def flow(self, element: Element) -> None:
         """The content of an element: its text and its children, each through its handler."""
-        if self.depth >= MAX_DEPTH:
-            self.degraded["deep nesting"] += 1
-            self.text(" ".join(map(str, element.itertext())))
+        if self.deep(element):
             return
         self.depth += 1
         text = element.text
@@ -50,7 +48,20 @@ class Walk:
 
     def visit(self, element: Element) -> None:
         """One element through its handler, without the text that follows it."""
+        if self.deep(element):
+            return
+        self.depth += 1
         self.handlers.get(str(element.tag), foreign)(self, element)
+        self.depth -= 1
+
+    def deep(self, element: Element) -> bool:
+        """Whether an element stands too deep to be walked; then its text is taken as it is. Whatever calls itself for what an element
+        holds asks, and counts itself in `depth`."""
+        if self.depth < MAX_DEPTH:
+            return False
+        self.degraded["deep nesting"] += 1
+        self.text(" ".join(map(str, element.itertext())))
+        return True
 
     def text(self, raw: str) -> None:
         self.parts.append(escape.text(raw))

@@ -1,0 +1,124 @@
+"""Worker processes: one is started, makes what all of them need and forks the others, so that they share its memory and its time."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+from concurrent.futures import BrokenExecutor, CancelledError, Future, ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+from queue import SimpleQueue
+from threading import Lock
+from typing import Generic, TypeVar
+
+from confluence_sync.errors import ConfluenceSyncError
+
+Answer = TypeVar("Answer")
+
+DEEP = 2  # calls that a worker has at a time: the one it does, and the next, so that it need not wait for it
+STARTED = (
+    "import sys; sys.path[:] = sys.argv[1].split('\\n'); from confluence_sync.worker import main; main([int(n) for n in sys.argv[2:]])"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """What a worker answers when a call raised something: texts alone, because not every exception survives the way."""
+
+    kind: str
+    message: str
+
+
+class CallFailed(Exception):
+    """A call raised something in its worker."""
+
+
+class Workers(Generic[Answer]):
+    """`count` processes that do `confluence_sync.worker`'s work. Any thread may submit; answers come through futures.
+
+    A future raises BrokenExecutor when the worker died of its call, CancelledError when it was another's fault, and CallFailed for what the
+    call raised. After a death everything not yet begun is cancelled: `end` these and make new ones. Raises ConfluenceSyncError when no
+    process can be started.
+    """
+
+    def __init__(self, count: int) -> None:
+        self._over = False
+        pairs = [socket.socketpair() for _ in range(count)]
+        theirs = [their.fileno() for _, their in pairs]
+        try:
+            # A group of their own: a terminal's Ctrl-C is for the run alone, and all are ended at once.
+            self._first = subprocess.Popen(
+                [sys.executable, "-c", STARTED, "\n".join(sys.path), *map(str, theirs)],
+                stdin=subprocess.DEVNULL,
+                pass_fds=theirs,
+                process_group=0,
+            )
+        except OSError as error:
+            for our, _ in pairs:
+                our.close()
+            raise ConfluenceSyncError(f"worker processes cannot be started: {error}; give the job more memory and processes") from error
+        finally:
+            for _, their in pairs:
+                their.close()
+        self._lines: list[_Line[Answer]] = [_Line(Connection(our.detach())) for our, _ in pairs]
+        self._free: SimpleQueue[_Line[Answer]] = SimpleQueue()
+        for line in self._lines * DEEP:
+            self._free.put(line)
+        self._askers = ThreadPoolExecutor(count * DEEP, "worker")
+
+    def submit(self, *call: object) -> Future[Answer]:
+        return self._askers.submit(self._ask, call)
+
+    def end(self) -> None:
+        """Ends them at once, also stuck ones: what they were doing is not needed any more. May be called twice."""
+        self._over = True
+        self._askers.shutdown(wait=False, cancel_futures=True)
+        if self._first.returncode is None:
+            with suppress(ProcessLookupError):
+                os.killpg(self._first.pid, signal.SIGKILL)
+            self._first.wait()
+        self._askers.shutdown()  # who waited for an answer has read its end
+        for line in self._lines:
+            line.close()
+
+    def _ask(self, call: tuple[object, ...]) -> Answer:
+        if self._over:
+            raise CancelledError
+        line = self._free.get()  # there is one for each thread
+        try:
+            answer = line.ask(call)
+        except (EOFError, OSError) as error:
+            if self._over:
+                raise CancelledError from error
+            self._over = True
+            raise BrokenExecutor("a worker process died") from error
+        finally:
+            self._free.put(line)
+        if isinstance(answer, Failed):
+            raise CallFailed(f"{answer.kind}: {answer.message}")
+        return answer
+
+
+class _Line(Generic[Answer]):
+    """The way to one worker and back. A second call is sent while the first is being done, and answers come in the order of the calls."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._sending, self._receiving = Lock(), Lock()
+
+    def ask(self, call: object) -> Answer | Failed:
+        with self._sending:
+            self._connection.send(call)
+            self._receiving.acquire()
+        try:
+            answer: Answer | Failed = self._connection.recv()
+            return answer
+        finally:
+            self._receiving.release()
+
+    def close(self) -> None:
+        self._connection.close()
