@@ -17,7 +17,7 @@ TESTS = sorted(file for file in (ROOT / "tests").rglob("test_*.py"))
 
 LONGEST_FUNCTION, LONGEST_FILE, DEEPEST = 40, 250, 3
 
-CATCHES_EVERYTHING = {"cli.py": 1}
+CATCHES_EVERYTHING = {"cli.py": 1, "worker.py": 1}
 """Only the command line, which turns what nobody foresaw into exit 1."""
 
 TOUCHES_THE_ENVIRONMENT = {
@@ -76,7 +76,7 @@ def environment(tree: ast.AST) -> bool:
 
 
 def test_nothing_catches_everything() -> None:
-    """`except Exception` hides bugs: there is one, and it reports them."""
+    """`except Exception` hides bugs: one reports them, and one hands them to the run, which is in another process."""
     found = {name_of(file): broad(parsed(file)) for file in FILES}
     assert {name: count for name, count in found.items() if count} == CATCHES_EVERYTHING
 

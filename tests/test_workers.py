@@ -146,10 +146,10 @@ def test_a_terminals_signals_do_not_reach_workers(pool: Workers[list[Prepared]])
 def test_a_process_that_cannot_be_started_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     """Too many processes or too little memory: no line is left open."""
     monkeypatch.setattr(sys, "executable", "/nowhere/python")
-    before = len(os.listdir("/proc/self/fd"))
+    before = len(list(Path("/proc/self/fd").iterdir()))
     with pytest.raises(ConfluenceSyncError, match=r"cannot be started: .*nowhere"):
         Workers(2)
-    assert len(os.listdir("/proc/self/fd")) == before
+    assert len(list(Path("/proc/self/fd").iterdir())) == before
 
 
 def test_an_error_that_no_pickle_survives_is_told_in_words(monkeypatch: pytest.MonkeyPatch) -> None:

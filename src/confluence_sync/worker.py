@@ -54,5 +54,5 @@ def _serve(line: Connection) -> None:
 def _done(group: list[Page], cut: Cut, users: Mapping[str, str]) -> list[Prepared] | Failed:
     try:
         return prepare(group, cut, users)
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001  # whatever it is, the run decides what it means for the page
         return Failed(type(error).__name__, str(error))

@@ -9,7 +9,7 @@ from confluence_sync.convert.entities cimport decoded
 from confluence_sync.convert import lxml_tree
 from confluence_sync.convert.lxml_tree import NotWellFormed as NotWellFormed
 
-cdef Py_ssize_t DEEPEST = 200  # lxml takes more, and so gets deeper bodies
+cdef Py_ssize_t DEEPEST = 200, LONGEST_NAME = 100  # levels, characters: lxml takes more, and gets the bodies that have more
 
 
 def parsed(str body):
@@ -43,14 +43,11 @@ cdef bint _legal(str body):
     return True
 
 
-cdef Py_ssize_t LONGEST_NAME = 100  # of a tag or an attribute: what is kept of each must stay small
 cdef dict _names = {}  # as written -> as the handlers know it; None for what lxml must decide
 
 
 cdef str _resolved(str written):
-    if len(written) > LONGEST_NAME:
-        return None
-    cdef object name = _names.get(written, ...)
+    cdef object name = _names.get(written, ...) if len(written) <= LONGEST_NAME else None
     if name is ...:
         name = _names_of_xml(written)
         if len(_names) < 10000:

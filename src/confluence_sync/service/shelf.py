@@ -141,7 +141,7 @@ class Shelf:
         """Without Backend.open() where it can be avoided: that is a write transaction, and readers must not wait for writers."""
         if not self.backend.path.exists():
             return None
-        row = self.backend.connections.mine().execute("SELECT id FROM collections WHERE name = ?", (name,)).fetchone()
+        row = self.backend.connections.mine().execute("SELECT id FROM collection WHERE name = ?", (name,)).fetchone()
         if row is None:
             return None
         if row[0] not in self._open:
