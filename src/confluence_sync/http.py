@@ -35,7 +35,7 @@ class Answer:
 
     status: int
     headers: Mapping[str, str]
-    body: bytes
+    body: bytes | bytearray
     url: str
 
     def json(self) -> object:

@@ -7,7 +7,7 @@ import json
 import orjson
 
 
-def loads(raw: bytes | str) -> object:
+def loads(raw: bytes | bytearray | str) -> object:
     """The value of a JSON text. Half a surrogate pair, NaN and UTF-16, which real servers send, are taken, too.
 
     Raises ValueError for what is no JSON, RecursionError for what is nested too deep.

@@ -124,14 +124,15 @@ class HttpxWire:
         self._client.close()
 
 
-def _bounded(pieces: Iterator[bytes], limit: int, url: str) -> bytes:
-    """The pieces joined; TooLarge as soon as they pass `limit` bytes, so that a compression bomb costs no more than that."""
+def _bounded(pieces: Iterator[bytes], limit: int, url: str) -> bytearray:
+    """The pieces joined, without a copy of their megabytes; TooLarge as soon as they pass `limit` bytes, so that a compression bomb costs
+    no more than that."""
     body = bytearray()
     for piece in pieces:
         body += piece
         if len(body) > limit:
             raise TooLarge(f"{url.partition('?')[0]} answered more than {limit // MEGABYTE} MB")
-    return bytes(body)
+    return body
 
 
 def _no_answer(url: str, error: Exception) -> str:

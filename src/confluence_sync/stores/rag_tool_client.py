@@ -37,7 +37,7 @@ class LinkTransport(httpx.BaseTransport):
         path = request.url.raw_path.decode()
         content = request.read() or None
         answer = acknowledged(self._link.send(request.method, path, content=content, headers=headers, repeatable=request.method == "GET"))
-        return httpx.Response(answer.status, content=answer.body, headers={"content-type": "application/json"})
+        return httpx.Response(answer.status, content=bytes(answer.body), headers={"content-type": "application/json"})
 
 
 class RagTool:

@@ -130,7 +130,7 @@ def _prepare(connection: sqlite3.Connection, path: Path) -> None:
     else:
         connection.execute("PRAGMA journal_mode = WAL")
     connection.execute("PRAGMA synchronous = FULL")
-    connection.execute("PRAGMA cache_size = -4096")
+    connection.execute("PRAGMA cache_size = -2048")
     if connection.execute("PRAGMA user_version").fetchone()[0] < SCHEMA:
         _lay_out(connection)
 
