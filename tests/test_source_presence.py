@@ -193,6 +193,20 @@ def test_the_slower_side_decides_how_much_is_asked_for_ahead() -> None:
     assert source.most_at_once > 2 * FEWEST
 
 
+def test_an_answer_is_not_held_back_for_a_slow_listing() -> None:
+    """Batches that come out of a listing come one at a time: an answer is handed on with the next of them, not when all are in flight."""
+    source: Any = Counting()
+    handed = []
+
+    def slow_refs() -> Iterator[list[PageRef]]:
+        for number in range(5):
+            time.sleep(0.1)
+            handed.append(number)
+            yield refs(number)
+
+    assert [len(handed) for _ in fetched(source, source, slow_refs(), 5)][:3] == [2, 3, 4]
+
+
 def test_a_reader_that_stops_stops_the_reading() -> None:
     """When nobody uses what comes, no further batch is begun."""
     source: Any = Counting()

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from queue import SimpleQueue
 from threading import Event
+from time import monotonic
 from typing import Protocol, TypeVar
 
 from confluence_sync.model import Page, PageRef, Space
@@ -15,6 +16,7 @@ from confluence_sync.source.base import Failure
 Fetched = list[Page | Failure]
 
 FEWEST = 2  # the answer in use and the one after it; each holds a few megabytes
+NO_WAIT = 0.005  # seconds in which an answer that is there comes from another thread
 
 
 T = TypeVar("T")
@@ -29,21 +31,28 @@ class Reader(Protocol[Batch_co]):
 
 def fetched(source: Reader[T], space: Space, batches: Iterable[list[PageRef]], concurrency: int) -> Iterator[T]:
     """The pages of each batch, in order. At most `concurrency` requests are in flight, and only so many that the reader need not wait:
-    each time it comes back to find all answers there, one fewer is asked for ahead, and one more when it had to wait.
+    one more is asked for ahead each time it waits for an answer, and one fewer when it comes back to find all of them there.
+
+    Where batches themselves come slowly, out of a listing, an answer is not held back for more of them.
     """
     readers = ThreadPoolExecutor(concurrency, "fetch")
     ahead: deque[Future[T]] = deque()
-    most, waited = concurrency, False
+    fewest = most = min(FEWEST, concurrency)
+    back = monotonic()  # when the reader last came for more
     try:
         for refs in batches:
-            if ahead and not waited and all(future.done() for future in ahead):
-                most = max(most - 1, min(FEWEST, concurrency))
+            listing = monotonic() - back
             ahead.append(readers.submit(source.pages, refs, space))
             while len(ahead) >= most:
-                first = ahead.popleft()
-                waited = not first.done()
-                most = min(most + waited, concurrency)
-                yield first.result()
+                begun = monotonic()
+                answer = ahead.popleft().result()
+                waited = monotonic() - begun
+                yield answer
+                if waited > max(listing, NO_WAIT):
+                    most = min(most + 1, concurrency)
+                elif ahead and all(future.done() for future in ahead):
+                    most = max(most - 1, fewest)
+            back = monotonic()
         while ahead:
             yield ahead.popleft().result()
     finally:
