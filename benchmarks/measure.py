@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 PR_SET_CHILD_SUBREAPER = 36
-LOOK_EVERY = 0.1  # seconds between looks at memory
+LOOK_EVERY = 0.03  # seconds between looks at memory: what a bundle or an answer needs for a moment counts
 
 
 @dataclass(frozen=True)
