@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 
 import pytest
@@ -92,6 +93,23 @@ def test_whatever_is_nested_in_itself_converts(opened: str, closed: str, around:
     """Well-formed or, beyond what XML's reader takes, repaired: no depth of anything fails, and the text inside is there once."""
     body = around[0] + opened * levels + "core" + closed * levels + around[1]
     assert to_markdown(page(body)).markdown.count("core") == 1
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "<table>one<tr><td>two</td></tr>three</table>",
+        "<table><tr>one<td>two</td>three</tr></table>",
+        "<table><tr><td>one</td><p>two</p><td>three</td></tr></table>",
+        "<table><tbody>one<tr><td>two</td></tr><tr>three</tr></tbody></table>",
+        "<ac:task-list>one<ac:task>two<ac:task-body>three</ac:task-body></ac:task></ac:task-list>",
+        "<ac:task-list><ac:task><ac:task-id>7</ac:task-id><p>one</p>two</ac:task>three</ac:task-list>",
+        "<ac:task-list><p>one</p><ac:task><ac:task-body>two</ac:task-body><i>three</i></ac:task></ac:task-list>",
+    ],
+)
+def test_text_where_none_belongs_is_kept(body: str) -> None:
+    """A damaged table or task list loses no word and gains none."""
+    assert sorted(re.findall(r"\w+", to_markdown(page(body)).markdown.replace("[ ]", ""))) == ["one", "three", "two"]
 
 
 def test_tables_within_tables() -> None:

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -375,6 +376,27 @@ def test_a_file_of_an_earlier_layout_keeps_its_index(path: Path, layout: str) ->
     assert store.identity().count == 3
     backend.connections.mine().execute(SEALED)
     backend.close()
+
+
+@pytest.mark.parametrize("layout", ["", LAYOUT_2, LAYOUT_3], ids=["none", "2", "3"])
+def test_several_open_a_file_that_must_be_laid_out(tmp_path: Path, layout: str) -> None:
+    """Threads of a service and a job open the file at once: one lays it out, and the others find it so."""
+    for attempt in range(10):
+        path = tmp_path / str(attempt) / "store.db"
+        if layout:
+            written_in(path, layout)
+        together = threading.Barrier(4)
+
+        def opened(path: Path = path, together: threading.Barrier = together) -> list[str]:
+            backend = SqliteBackend(path)
+            together.wait(20)
+            with closing(backend):
+                backend.connections.mine()
+                return backend.collections()
+
+        with ThreadPoolExecutor(4) as pool:
+            found = [future.result() for future in [pool.submit(opened) for _ in range(4)]]
+        assert found == [["c"] if layout else []] * 4
 
 
 def test_an_earlier_version_that_has_the_file_open_can_read_it_and_not_write(path: Path) -> None:

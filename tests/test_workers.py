@@ -55,6 +55,14 @@ def until_alive(pool: Workers[list[Prepared]], count: int) -> list[int]:
     raise AssertionError(f"{count} workers were to be there, and {found} are")
 
 
+def until_gone(first: int) -> None:
+    for _ in range(100):
+        if not members(first):
+            return
+        time.sleep(0.05)
+    raise AssertionError(f"{members(first)} are still there")
+
+
 def test_each_caller_gets_its_own_answer(pool: Workers[list[Prepared]]) -> None:
     """Calls from many threads, more than the workers can have at a time, come back to who made them."""
     futures = [pool.submit(group(number, f"<p>Text {number}.</p>" * number), CUT, {}) for number in range(40)]
@@ -84,6 +92,49 @@ def test_a_death_breaks_its_call_and_cancels_what_was_not_begun(pool: Workers[li
         pool.submit(group(1), CUT, {}).result(60)
 
 
+def test_the_call_that_was_being_done_is_to_blame_for_a_death() -> None:
+    """And not the next one, however large it is: it was on its way to the same worker."""
+    pool: Workers[list[Prepared]] = Workers(1)
+    try:
+        [alive] = until_alive(pool, 1)
+        pool.submit(group(1), CUT, {}).result(60)
+        first, second = pool.submit(group(2, LONG * 10), CUT, {}), pool.submit(group(3, LONG), CUT, {})
+        time.sleep(1)
+        os.kill(alive, signal.SIGKILL)
+        assert isinstance(first.exception(60), BrokenExecutor)
+        assert isinstance(second.exception(60), CancelledError)
+    finally:
+        pool.end()
+
+
+def test_paths_that_are_no_texts_do_not_matter(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Notebooks add Path objects to sys.path, at which Python does not look."""
+    monkeypatch.setattr(sys, "path", [*sys.path, Path("/nowhere")])
+    pool: Workers[list[Prepared]] = Workers(1)
+    try:
+        assert pool.submit(group(1), CUT, {}).result(60)
+    finally:
+        pool.end()
+
+
+REAPER = """
+import ctypes, pathlib
+from confluence_sync.prepare import cut_for
+from confluence_sync.workers import Workers
+ctypes.CDLL(None).prctl(36, 1)  # who loses its parent becomes ours, as with process 1 of a container
+pool = Workers(3)
+assert pool.submit([], cut_for(1000, 180), {}).result(60) == []
+pool.end()
+print([task.joinpath("children").read_text() for task in pathlib.Path("/proc/self/task").iterdir()])
+"""
+
+
+def test_workers_at_rest_leave_nothing_to_clear_away() -> None:
+    """Process 1 of a container is no init: what it inherits dead stays for as long as it runs."""
+    done = subprocess.run([sys.executable, "-c", REAPER], capture_output=True, text=True, timeout=60, check=True)
+    assert done.stdout == "['']\n", done.stderr
+
+
 def test_ending_kills_what_is_being_done(pool: Workers[list[Prepared]]) -> None:
     """It does not wait: every process is gone when it returns, and it may be called twice."""
     alive = until_alive(pool, 2)
@@ -91,7 +142,7 @@ def test_ending_kills_what_is_being_done(pool: Workers[list[Prepared]]) -> None:
     begun = time.monotonic()
     pool.end()
     assert time.monotonic() - begun < 5
-    assert not members(alive[0])
+    until_gone(alive[0])
     for future in futures:
         assert cancelled(future)
     pool.end()
@@ -126,11 +177,7 @@ def test_workers_end_with_a_run_that_cannot_end_them(how: signal.Signals) -> Non
         assert len(members(first)) == 2
         parent.send_signal(how)
         parent.wait(10)
-    for _ in range(100):
-        if not members(first):
-            break
-        time.sleep(0.05)
-    assert not members(first)
+    until_gone(first)
 
 
 def test_a_terminals_signals_do_not_reach_workers(pool: Workers[list[Prepared]]) -> None:
@@ -143,11 +190,12 @@ def test_a_terminals_signals_do_not_reach_workers(pool: Workers[list[Prepared]])
     assert [pool.submit(group(number), CUT, {}).result(60) for number in range(4)]
 
 
-def test_a_process_that_cannot_be_started_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Too many processes or too little memory: no line is left open."""
-    monkeypatch.setattr(sys, "executable", "/nowhere/python")
+@pytest.mark.parametrize("program", ["/nowhere/python", None], ids=["missing", "unknown"])
+def test_a_process_that_cannot_be_started_is_told(monkeypatch: pytest.MonkeyPatch, program: str | None) -> None:
+    """Too many processes, too little memory, or a Python that does not know its own program: no line is left open."""
+    monkeypatch.setattr(sys, "executable", program)
     before = len(list(Path("/proc/self/fd").iterdir()))
-    with pytest.raises(ConfluenceSyncError, match=r"cannot be started: .*nowhere"):
+    with pytest.raises(ConfluenceSyncError, match=f"cannot be started with {program!r}"):
         Workers(2)
     assert len(list(Path("/proc/self/fd").iterdir())) == before
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from queue import SimpleQueue
 from threading import Event
@@ -48,15 +48,17 @@ def fetched(source: Reader[T], space: Space, batches: Iterable[list[PageRef]], c
                 answer = ahead.popleft().result()
                 waited = monotonic() - begun
                 yield answer
-                if waited > max(listing, NO_WAIT):
-                    most = min(most + 1, concurrency)
-                elif ahead and all(future.done() for future in ahead):
-                    most = max(most - 1, fewest)
+                most = min(max(most + _more(ahead, waited > max(listing, NO_WAIT)), fewest), concurrency)
             back = monotonic()
         while ahead:
             yield ahead.popleft().result()
     finally:
         readers.shutdown(wait=False, cancel_futures=True)
+
+
+def _more(ahead: Collection[Future[T]], waited: bool) -> int:
+    """How many more answers to ask for ahead: one where the reader had to wait for one, one fewer where all are there before it comes."""
+    return 1 if waited else -1 if ahead and all(future.done() for future in ahead) else 0
 
 
 def as_they_come(answers: Iterator[T]) -> Iterator[tuple[T, bool]]:

@@ -145,25 +145,26 @@ class Workshop:
             self._lost_in_a_row = 0
             return list(job.future.result())
         if isinstance(error, (BrokenExecutor, CancelledError, TimeoutError)) and job.pool is self._pool:
-            self._rebuild()
+            self._lose()
         if isinstance(error, CancelledError):  # its pool broke, or was ended, for another's sake
             return self._collect(self._submit(job.group, users), users, alone)
-        if len(job.group) == 1 and (alone or not isinstance(error, BrokenExecutor)):
+        if len(job.group) == 1 and (alone or not isinstance(error, (BrokenExecutor, TimeoutError))):
             return [_failure(job.group[0], error)]
         return self._one_by_one(job.group, error, users)
 
     def _one_by_one(self, group: list[Page], error: BaseException, users: Mapping[str, str]) -> list[Prepared | Failure]:
-        """A dead worker takes along what others were doing, so each page gets the blame only for what happens to it alone."""
+        """A dead or stuck worker takes along what waits for it, so each page gets the blame only for what happens to it alone: in a pool
+        that has nothing else to do. Groups of the pool before are done again when their turn comes."""
+        self.close()
         log.warning("%d pages are converted one by one, because something failed beside them: %r", len(group), error)
         return [done for page in group for done in self._collect(self._submit([page], users), users, alone=True)]
 
-    def _rebuild(self) -> None:
+    def _lose(self) -> None:
         """A dead or stuck worker takes its pool along. Raises ConfluenceSyncError when workers die whatever page they get."""
         self.close()
         self._lost_in_a_row += 1
         if self._lost_in_a_row > LOSSES:
             raise ConfluenceSyncError(f"{LOSSES} worker processes in a row died at once: give the job more memory")
-        self._pool = _processes(self.workers)
 
 
 def _outcome(future: Future[list[Prepared]], seconds: float) -> BaseException | None:

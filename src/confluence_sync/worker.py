@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import gc
 import os
-import signal
 from collections.abc import Mapping
+from contextlib import suppress
 from multiprocessing.connection import Connection
 
 import confluence_sync.chunk
@@ -28,7 +28,6 @@ def make_ready() -> None:
 
 def main(lines: list[int]) -> None:
     """Serves the first of these sockets, and each other one in a process forked for it."""
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # the run decides when to stop, and a worker ends with it
     make_ready()
     mine, *others = lines
     for line in others:
@@ -38,8 +37,17 @@ def main(lines: list[int]) -> None:
     for line in lines:
         if line != mine:
             os.close(line)  # or the end of that worker could not be seen
-    _serve(Connection(mine))
+    ours = Connection(mine)  # open until the very end, which the run sees by it
+    _serve(ours)
+    _clear_away()
     os._exit(0)
+
+
+def _clear_away() -> None:
+    """Waits for who was forked here; otherwise process 1 of a container, which is no init, would inherit them."""
+    with suppress(ChildProcessError):  # none is left
+        while True:
+            os.wait()
 
 
 def _serve(line: Connection) -> None:

@@ -20,9 +20,14 @@ from confluence_sync.errors import ConfluenceSyncError
 Answer = TypeVar("Answer")
 
 DEEP = 2  # calls that a worker has at a time: the one it does, and the next, so that it need not wait for it
-STARTED = (
-    "import sys; sys.path[:] = sys.argv[1].split('\\n'); from confluence_sync.worker import main; main([int(n) for n in sys.argv[2:]])"
-)
+GONE = 5.0  # seconds in which a process that was ended is gone
+STARTED = """
+import signal, sys
+signal.signal(signal.SIGTERM, signal.SIG_IGN)  # a service manager sends it to all; the run decides when to stop
+sys.path[:] = sys.argv[1].split("\\n")
+from confluence_sync.worker import main
+main([int(number) for number in sys.argv[2:]])
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,24 +52,8 @@ class Workers(Generic[Answer]):
 
     def __init__(self, count: int) -> None:
         self._over = False
-        pairs = [socket.socketpair() for _ in range(count)]
-        theirs = [their.fileno() for _, their in pairs]
-        try:
-            # A group of their own: a terminal's Ctrl-C is for the run alone, and all are ended at once.
-            self._first = subprocess.Popen(
-                [sys.executable, "-c", STARTED, "\n".join(sys.path), *map(str, theirs)],
-                stdin=subprocess.DEVNULL,
-                pass_fds=theirs,
-                process_group=0,
-            )
-        except OSError as error:
-            for our, _ in pairs:
-                our.close()
-            raise ConfluenceSyncError(f"worker processes cannot be started: {error}; give the job more memory and processes") from error
-        finally:
-            for _, their in pairs:
-                their.close()
-        self._lines: list[_Line[Answer]] = [_Line(Connection(our.detach())) for our, _ in pairs]
+        ours, self._first = _started(count)
+        self._lines: list[_Line[Answer]] = [_Line(our) for our in ours]
         self._free: SimpleQueue[_Line[Answer]] = SimpleQueue()
         for line in self._lines * DEEP:
             self._free.put(line)
@@ -78,9 +67,11 @@ class Workers(Generic[Answer]):
         self._over = True
         self._askers.shutdown(wait=False, cancel_futures=True)
         if self._first.returncode is None:
-            with suppress(ProcessLookupError):
+            if all(line.dismiss() for line in reversed(self._lines)):  # the first comes last, and clears away who it forked
+                self._first.wait()
+            else:
                 os.killpg(self._first.pid, signal.SIGKILL)
-            self._first.wait()
+                self._first.wait()
         self._askers.shutdown()  # who waited for an answer has read its end
         for line in self._lines:
             line.close()
@@ -106,19 +97,73 @@ class Workers(Generic[Answer]):
 class _Line(Generic[Answer]):
     """The way to one worker and back. A second call is sent while the first is being done, and answers come in the order of the calls."""
 
-    def __init__(self, connection: Connection) -> None:
-        self._connection = connection
+    def __init__(self, ours: socket.socket) -> None:
+        self._socket, self._connection = ours, Connection(ours.fileno())
         self._sending, self._receiving = Lock(), Lock()
+        self._dead = False
 
     def ask(self, call: object) -> Answer | Failed:
+        """Raises EOFError or OSError when the worker died of this call, CancelledError when it did of the one before."""
         with self._sending:
-            self._connection.send(call)
+            try:
+                self._connection.send(call)
+            except OSError as error:
+                raise CancelledError from error
             self._receiving.acquire()
         try:
+            if self._dead:
+                raise CancelledError
             answer: Answer | Failed = self._connection.recv()
-            return answer
+        except (EOFError, OSError):
+            self._dead = True
+            raise
         finally:
             self._receiving.release()
+        return answer
+
+    def dismiss(self) -> bool:
+        """Lets a worker that has nothing to do end by itself. Whether it did."""
+        if not self._receiving.acquire(blocking=False):
+            return False
+        with suppress(OSError):
+            self._socket.shutdown(socket.SHUT_WR)
+        gone = self._until_gone()
+        self._receiving.release()
+        return gone
 
     def close(self) -> None:
+        """To be called once, when the worker was ended and nobody asks any more; it is gone afterwards."""
+        self._until_gone()
+        self._socket.detach()
         self._connection.close()
+
+    def _until_gone(self) -> bool:
+        try:
+            while self._connection.poll(GONE):
+                self._connection.recv_bytes()
+        except (EOFError, OSError):
+            return True
+        return False
+
+
+def _started(count: int) -> tuple[list[socket.socket], subprocess.Popen[bytes]]:
+    """Our ends of the lines, and the first worker."""
+    pairs: list[tuple[socket.socket, socket.socket]] = []
+    try:
+        pairs += [socket.socketpair() for _ in range(count)]
+        theirs = [their.fileno() for _, their in pairs]
+        places = "\n".join(place for place in sys.path if isinstance(place, str))  # some programs add what Python does not look at
+        # A group of their own: a terminal's Ctrl-C is for the run alone, and all are ended at once.
+        first = subprocess.Popen(
+            [sys.executable, "-c", STARTED, places, *map(str, theirs)], stdin=subprocess.DEVNULL, pass_fds=theirs, process_group=0
+        )
+    except (OSError, TypeError) as error:  # the latter where Python does not know its own program
+        for our, _ in pairs:
+            our.close()
+        raise ConfluenceSyncError(
+            f"worker processes cannot be started with {sys.executable!r}: {error}; give the job more memory and processes"
+        ) from error
+    finally:
+        for _, their in pairs:
+            their.close()
+    return [our for our, _ in pairs], first

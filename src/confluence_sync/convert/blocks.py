@@ -11,7 +11,7 @@ from confluence_sync.convert.walk import Handler, Walk, single
 
 _INNER_LINE = re.compile(r"\n(?=[^\n])")
 _CLOSING_HASHES = re.compile(r"(?<= )#+$|^#+$")
-_ABOUT_TASK = (f"{AC}task-id", f"{AC}task-uuid", f"{AC}task-status")
+_PARTS_OF_TASK = (f"{AC}task-id", f"{AC}task-uuid", f"{AC}task-status", f"{AC}task-body")
 _LIST_ITEM = re.compile(r"(?:[-*+]|\d+[.)]) ")
 
 
@@ -144,16 +144,17 @@ def tasks(walk: Walk, element: Element) -> None:
 def _task(walk: Walk, task: Element) -> list[str]:
     status = task.findtext(f"{AC}task-status") or ""
     body = task.find(f"{AC}task-body")
-    blocks = walk.collected(body) if body is not None else walk.apart(_without_body, task)
+    blocks = [] if body is None else walk.collected(body)
+    blocks += walk.apart(_beside_body, task)
     box = "[x] " if status.strip() == "complete" else "[ ] "
     return [item("- ", [box + blocks[0], *blocks[1:]])] if blocks else []
 
 
-def _without_body(walk: Walk, task: Element) -> None:
-    """What a damaged task has in place of one."""
+def _beside_body(walk: Walk, task: Element) -> None:
+    """What a damaged task holds beside its body, or in place of one."""
     _stray(walk, task.text)
     for child in task:
-        if child.tag not in _ABOUT_TASK:
+        if child.tag not in _PARTS_OF_TASK:
             walk.visit(child)
         _stray(walk, child.tail)
 

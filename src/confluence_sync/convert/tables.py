@@ -46,6 +46,7 @@ def _row_elements(walk: Walk, element: Element) -> Iterator[Element]:
         walk.flush()
     for child in element:
         if child.tag == "tr":
+            _beside_cells(walk, child)
             yield child
         elif child.tag in ("thead", "tbody", "tfoot"):
             if not walk.deep(child):
@@ -58,6 +59,19 @@ def _row_elements(walk: Walk, element: Element) -> Iterator[Element]:
         if child.tail and not child.tail.isspace():
             walk.text(child.tail)
             walk.flush()
+
+
+def _beside_cells(walk: Walk, row: Element) -> None:
+    """What a damaged row holds that is in no cell becomes paragraphs before the table."""
+    stray = [row.text or ""]
+    for child in row:
+        if child.tag not in ("td", "th"):
+            walk.visit(child)
+        stray.append(child.tail or "")
+    text = " ".join(stray)
+    if text and not text.isspace():
+        walk.text(text)
+    walk.flush()
 
 
 def _row(walk: Walk, cells: list[Element], hanging: dict[int, tuple[int, str]], plain: bool) -> list[str]:

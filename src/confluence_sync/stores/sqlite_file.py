@@ -128,33 +128,54 @@ def _prepare(connection: sqlite3.Connection, path: Path) -> None:
         log.warning("%s is on a network volume, where readers wait for the writer; a local disk or a server (pgvector) is faster", path)
         connection.execute("PRAGMA journal_mode = DELETE")
     else:
-        connection.execute("PRAGMA journal_mode = WAL")
+        _write_ahead(connection)
     connection.execute("PRAGMA synchronous = FULL")
     connection.execute("PRAGMA cache_size = -2048")
-    if connection.execute("PRAGMA user_version").fetchone()[0] < SCHEMA:
-        _lay_out(connection)
+    if _version(connection) < SCHEMA:
+        _lay_out(connection, path)
+
+
+def _write_ahead(connection: sqlite3.Connection) -> None:
+    """Sets the journal for good. SQLite does not wait for another that is about to, or reads just now: then it is set, or is next time."""
+    try:
+        connection.execute("PRAGMA journal_mode = WAL")
+    except sqlite3.OperationalError as error:
+        if not error.sqlite_errorname.startswith("SQLITE_BUSY"):
+            raise
 
 
 def _check(connection: sqlite3.Connection, path: Path) -> None:
     """Before anything is written: a file of another program or of a newer version of this one is left alone."""
+    connection.execute("BEGIN")  # one state of a file that another process may be laying out
     owner = connection.execute("PRAGMA application_id").fetchone()[0]
-    version = connection.execute("PRAGMA user_version").fetchone()[0]
-    if owner not in (0, APPLICATION_ID) or (owner == 0 and connection.execute("SELECT 1 FROM sqlite_master").fetchone()):
+    filled = connection.execute("SELECT 1 FROM sqlite_master").fetchone()
+    version = _version(connection)
+    connection.execute("COMMIT")
+    if owner not in (0, APPLICATION_ID) or (owner == 0 and filled):
         raise Refused(f"{path} is a SQLite file of another program; it was left alone. Set STATE_DIR to another folder")
+    _refuse_newer(version, path)
+
+
+def _version(connection: sqlite3.Connection) -> int:
+    return int(connection.execute("PRAGMA user_version").fetchone()[0])
+
+
+def _refuse_newer(version: int, path: Path) -> None:
     if version > SCHEMA:
         raise SettingsError(
             f"{path} was written by a newer confluence-sync (layout {version}, this one knows {SCHEMA}); upgrade, or set another STATE_DIR"
         )
 
 
-def _lay_out(connection: sqlite3.Connection) -> None:
+def _lay_out(connection: sqlite3.Connection, path: Path) -> None:
     connection.execute("BEGIN IMMEDIATE")
-    found = connection.execute("PRAGMA user_version").fetchone()[0]  # another process may have been quicker
+    found = _version(connection)  # another thread or process may have been quicker
+    _refuse_newer(found, path)
     if found == 0:
         for statement in LAYOUT.split(";\n"):
             connection.execute(statement)
         connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-    else:
+    elif found < SCHEMA:
         _bring_up(connection, found)
     connection.execute(f"PRAGMA user_version = {SCHEMA}")
     connection.execute("COMMIT")
