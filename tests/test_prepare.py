@@ -265,6 +265,11 @@ def test_a_page_that_waits_behind_one_that_hangs_is_not_to_blame(tmp_path: Path)
     assert ran(tmp_path, 600, {1: "odd ", 7: "hang"}) == {"1": wrong, "7": HUNG}
 
 
+def test_who_waits_behind_a_page_that_hangs_is_done_again(tmp_path: Path) -> None:
+    """A page that was cancelled with its pool may be sent behind one that hangs, and take as long: that is not its fault."""
+    assert ran(tmp_path, 1200, {0: "kill", 7: "hang"}) == {"0": DIED, "7": HUNG}
+
+
 def test_workers_that_die_whatever_they_get_end_the_run(workshop: Callable[..., Workshop], monkeypatch: pytest.MonkeyPatch) -> None:
     """When worker after worker dies it is not the pages: the run ends with what to do, instead of failing every page."""
 

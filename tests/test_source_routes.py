@@ -250,6 +250,19 @@ def test_labels_are_not_older_than_the_body_they_go_with(simulator: Simulator, o
     assert source.requests - before == 3
 
 
+def test_labels_that_search_no_longer_shows_are_asked_of_the_page(
+    simulator: Simulator, opened: Opened, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A page that changed and is not in the index again yet must not keep the labels it had before."""
+    source = opened(simulator)
+    refs, space = listed(source), only_space(source)
+    source.link.wire = Overtaken(source.link.wire, simulator)
+    real = source.cql.labels
+    monkeypatch.setattr(source.cql, "labels", lambda ids: {} if list(ids) == ["3"] else real(ids))  # the simulator's index never lags
+    assert [p.labels for p in good(source.pages(refs, space)) if p.ref.id == "3"] == [("urgent",)]
+    assert simulator.requests["GET /api/v2/pages/{id}/labels"] == 1
+
+
 def test_bodies_that_bring_their_labels_cost_no_request_for_them(simulator: Simulator, opened: Opened) -> None:
     """Where v2 does not serve bodies, search brings both: nothing is asked for beside it."""
     put(simulator, "api/v2 -> 410")
