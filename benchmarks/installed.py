@@ -48,7 +48,10 @@ def _build(root: Path, place: Path) -> None:
         for part in MADE_OF:
             (shutil.copytree if (root / part).is_dir() else shutil.copy)(root / part, copy / part)
         env = {**os.environ, "PYTHONDONTWRITEBYTECODE": ""}
-        subprocess.run([sys.executable, "-m", "build", "--sdist", "--outdir", name, str(copy)], check=True, stdout=sys.stderr, env=env)
+        release = [sys.executable, "-m", "build", "--sdist", "--outdir", name, str(copy)]
+        told = subprocess.run(release, capture_output=True, text=True, check=False, env=env)
+        if told.returncode:
+            raise RuntimeError(f"the sdist cannot be built: {(told.stdout + told.stderr)[-2000:]}")
         [released] = Path(name).glob("*.tar.gz")
         pip = [sys.executable, "-m", "pip", "install", "-q", "--disable-pip-version-check", "--no-deps", "--target", str(made)]
         subprocess.run([*pip, str(released)], check=True, stdout=sys.stderr, env=env)
