@@ -132,7 +132,7 @@ class _Line(Generic[Answer]):
         return gone
 
     def close(self) -> None:
-        """To be called once, when the worker was ended and nobody asks any more; it is gone afterwards."""
+        """When the worker was ended and nobody asks any more; it is gone afterwards."""
         self._until_gone()
         self._socket.detach()
         self._connection.close()
