@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 
+from confluence_sync.database import SqliteDatabase
 from confluence_sync.errors import Rejected, RemoteError, ServerFailed
-from confluence_sync.model import Chunk
+from confluence_sync.model import Chunk, Page, PageRef, utf8
+from confluence_sync.patch import PAGES_AT_ONCE, patch
 from confluence_sync.plan import Wanted
+from confluence_sync.prepare import Prepared, cut_for, prepare
+from confluence_sync.report import SpaceReport
+from confluence_sync.source.base import Failure
+from confluence_sync.state import State
 from confluence_sync.stores.base import Feature, Identity
 from confluence_sync.stores.memory import ALL, MemoryBackend, MemoryStore
 from tests.torture.bench import Bench, bench
@@ -198,3 +206,31 @@ def test_a_slow_store_gets_small_bundles(tmp_path: Path, monkeypatch: pytest.Mon
         patched.setattr("confluence_sync.patch.PAGES_AT_ONCE", 200)
         made.sync(Wanted(rebuild=True))
         assert [count for name, count in slow.calls if name == "write"] == bundles
+
+
+def test_a_bundle_is_let_go_before_the_next_is_gathered(tmp_path: Path) -> None:
+    """Two at once would be the largest thing in memory."""
+    alive: list[int] = []
+
+    def groups() -> Iterator[list[Prepared | Failure]]:
+        for number in range(3):
+            alive.append(sum(isinstance(one, Chunk) for one in gc.get_objects()))
+            yield [prepared(number, "<p>Text.</p>")]
+            yield [prepared(number + more, "") for more in range(10, 10 + PAGES_AT_ONCE)]
+
+    with closing(State(SqliteDatabase(tmp_path / "state.db"))) as state:
+        assert list(patch(state, Forgetful(), "s", groups(), SpaceReport("OPS", "Ops"))) == [201, 402, 603]
+    assert alive == [alive[0]] * 3
+
+
+class Forgetful(MemoryStore):
+    """Keeps nothing, so that what is alive is the run's."""
+
+    def write(self, chunks: Sequence[Chunk]) -> None:
+        assert len(chunks) == 1
+
+
+def prepared(number: int, body: str) -> Prepared:
+    page = Page(PageRef(str(number), 1, f"Page {number}"), "cloud:x", "OPS", "Ops", "https://x.test", "https://x.test", utf8(body))
+    [made] = prepare([page], cut_for(1000, 180), {})
+    return made

@@ -15,7 +15,7 @@ import pytest
 import confluence_sync.prepare as prepare_module
 from confluence_sync.errors import ConfluenceSyncError
 from confluence_sync.model import Page, PageRef, utf8
-from confluence_sync.prepare import AHEAD, GROUP_BYTES, LOSSES, Cut, Prepared, Workshop, _quota, cut_for, prepare, processors
+from confluence_sync.prepare import AHEAD, GROUP_BYTES, LOSSES, Cut, Packed, Prepared, Workshop, _quota, cut_for, prepare, processors
 from confluence_sync.source.base import Failure
 from confluence_sync.workers import Workers
 
@@ -274,8 +274,8 @@ def test_workers_that_die_whatever_they_get_end_the_run(workshop: Callable[..., 
     """When worker after worker dies it is not the pages: the run ends with what to do, instead of failing every page."""
 
     class Broken:
-        def submit(self, *_: object) -> Future[list[Prepared]]:
-            never: Future[list[Prepared]] = Future()
+        def submit(self, *_: object) -> Future[Packed]:
+            never: Future[Packed] = Future()
             never.set_exception(BrokenExecutor("dead"))
             return never
 

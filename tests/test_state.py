@@ -48,6 +48,17 @@ def test_an_entry_comes_back_as_it_went(state: State) -> None:
     assert state.entries("s", []) == {}
 
 
+def test_bundles_of_any_size_are_asked_for_with_few_statements(state: State, monkeypatch: pytest.MonkeyPatch) -> None:
+    """SQLite keeps what it prepared: a statement for each number of pages would take a megabyte and a half in a long run."""
+    pages = [str(number) for number in range(200)]
+    state.put("s", [replace(ENTRY, page_id=page) for page in pages])
+    asked, rows = set(), state.database.rows
+    monkeypatch.setattr(state.database, "rows", lambda sql, values=(): asked.add(sql) or rows(sql, values))
+    for count in range(1, 201):
+        assert list(state.entries("s", pages[-count:])) == sorted(pages[-count:])
+    assert len(asked) == 4
+
+
 def test_a_transaction_is_whole_or_nothing(state: State) -> None:
     """What fails in the middle leaves nothing of it, and the connection goes on working."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import subprocess
@@ -67,15 +68,23 @@ def test_each_caller_gets_its_own_answer(pool: Workers[list[Prepared]]) -> None:
     """Calls from many threads, more than the workers can have at a time, come back to who made them."""
     futures = [pool.submit(group(number, f"<p>Text {number}.</p>" * number), CUT, {}) for number in range(40)]
     for number, future in enumerate(futures):
-        assert future.result(60) == prepare(group(number, f"<p>Text {number}.</p>" * number), CUT, {})
+        assert future.result(60)() == prepare(group(number, f"<p>Text {number}.</p>" * number), CUT, {})
+
+
+def test_an_answer_stays_packed_until_it_is_called_for(pool: Workers[list[Prepared]]) -> None:
+    """Answers wait in one piece, of about the size of their text; unpacked, each is thousands of objects."""
+    waiting = pool.submit(group(1, LONG), CUT, {}).result(60)
+    assert not [found for found in gc.get_objects() if isinstance(found, Prepared)]
+    [page] = waiting()
+    assert sum(len(chunk.text) for chunk in page.chunks) > len(LONG) // 2
 
 
 def test_what_a_call_raises_is_told_to_its_caller_alone(pool: Workers[list[Prepared]]) -> None:
     """An error is no death: the workers go on."""
     failed, good = pool.submit("no pages", CUT, {}), pool.submit(group(1), CUT, {})
     with pytest.raises(CallFailed, match="AttributeError: "):
-        failed.result(60)
-    assert good.result(60)
+        failed.result(60)()
+    assert good.result(60)()
 
 
 def test_a_death_breaks_its_call_and_cancels_what_was_not_begun(pool: Workers[list[Prepared]]) -> None:
@@ -89,7 +98,7 @@ def test_a_death_breaks_its_call_and_cancels_what_was_not_begun(pool: Workers[li
     assert any(isinstance(error, BrokenExecutor) for error in errors)
     assert all(isinstance(error, CancelledError) for error in errors[4:]), errors
     with pytest.raises(CancelledError):
-        pool.submit(group(1), CUT, {}).result(60)
+        pool.submit(group(1), CUT, {}).result(60)()
 
 
 def test_the_call_that_was_being_done_is_to_blame_for_a_death() -> None:
@@ -97,7 +106,7 @@ def test_the_call_that_was_being_done_is_to_blame_for_a_death() -> None:
     pool: Workers[list[Prepared]] = Workers(1)
     try:
         [alive] = until_alive(pool, 1)
-        pool.submit(group(1), CUT, {}).result(60)
+        pool.submit(group(1), CUT, {}).result(60)()
         first, second = pool.submit(group(2, LONG * 10), CUT, {}), pool.submit(group(3, LONG), CUT, {})
         time.sleep(1)
         os.kill(alive, signal.SIGKILL)
@@ -112,7 +121,7 @@ def test_paths_that_are_no_texts_do_not_matter(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(sys, "path", [*sys.path, Path("/nowhere")])
     pool: Workers[list[Prepared]] = Workers(1)
     try:
-        assert pool.submit(group(1), CUT, {}).result(60)
+        assert pool.submit(group(1), CUT, {}).result(60)()
     finally:
         pool.end()
 
@@ -123,7 +132,7 @@ from confluence_sync.prepare import cut_for
 from confluence_sync.workers import Workers
 ctypes.CDLL(None).prctl(36, 1)  # who loses its parent becomes ours, as with process 1 of a container
 pool = Workers(3)
-assert pool.submit([], cut_for(1000, 180), {}).result(60) == []
+assert pool.submit([], cut_for(1000, 180), {}).result(60)() == []
 pool.end()
 print([task.joinpath("children").read_text() for task in pathlib.Path("/proc/self/task").iterdir()])
 """
@@ -184,10 +193,10 @@ def test_a_terminals_signals_do_not_reach_workers(pool: Workers[list[Prepared]])
     """They are a process group of their own, and SIGTERM, which a service manager sends to all, is for the run to answer."""
     alive = until_alive(pool, 2)
     assert os.getpgid(alive[0]) == alive[0] != os.getpgrp()
-    pool.submit(group(1), CUT, {}).result(60)
+    pool.submit(group(1), CUT, {}).result(60)()
     for one in alive:
         os.kill(one, signal.SIGTERM)
-    assert [pool.submit(group(number), CUT, {}).result(60) for number in range(4)]
+    assert [pool.submit(group(number), CUT, {}).result(60)() for number in range(4)]
 
 
 @pytest.mark.parametrize("program", ["/nowhere/python", None], ids=["missing", "unknown"])

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import accumulate
 from time import monotonic
 
 from confluence_sync.errors import Rejected
@@ -47,12 +48,13 @@ def patch(
 
     Raises RemoteError when the store fails: what was settled before stays, the rest is for the next run.
     """
-    done = 0
-    for pages in _bundles(groups, report):
-        edits = plan_edits(pages, state.entries(key, [p.ref.id for p in pages]), store.features, rebuild)
-        _apply(state, store, key, edits, report)
-        done += len(pages)
-        yield done
+
+    def written(pages: list[Prepared]) -> int:
+        before = state.entries(key, [page.ref.id for page in pages])
+        _apply(state, store, key, plan_edits(pages, before, store.features, rebuild), before, report)
+        return len(pages)
+
+    return accumulate(map(written, _bundles(groups, report)))  # a loop here would hold on to each bundle while the next one is gathered
 
 
 def delete_pages(state: State, store: Store, key: str, page_ids: Sequence[str], report: SpaceReport) -> None:
@@ -134,8 +136,7 @@ def _fitting(chunks: int, seconds: float) -> int:
     return max(1, min(CHUNKS_AT_ONCE, int(chunks * BUNDLE_SECONDS / max(seconds, 0.001))))
 
 
-def _apply(state: State, store: Store, key: str, edits: list[Edit], report: SpaceReport) -> None:
-    before = state.entries(key, [edit.entry.page_id for edit in edits])
+def _apply(state: State, store: Store, key: str, edits: list[Edit], before: dict[str, Entry], report: SpaceReport) -> None:
     state.put(key, [_unsettled(edit, before.get(edit.entry.page_id)) for edit in edits])
     refused: dict[str, str] = {}
     with store.transaction():

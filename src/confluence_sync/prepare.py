@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import BrokenExecutor, CancelledError, Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -83,10 +83,13 @@ def _quota(cgroup: Path) -> float:
     return 0.0
 
 
+Packed = Callable[[], list[Prepared]]  # what `prepare` gave, out of its packing when it is called
+
+
 class Pool(Protocol):
     """Where `prepare` runs."""
 
-    def submit(self, group: list[Page], cut: Cut, users: Mapping[str, str]) -> Future[list[Prepared]]: ...
+    def submit(self, group: list[Page], cut: Cut, users: Mapping[str, str]) -> Future[Packed]: ...
 
     def end(self) -> None:
         """At once, whatever is being done."""
@@ -97,7 +100,7 @@ class _Job:
     """Pages on their way through a pool."""
 
     group: list[Page]
-    future: Future[list[Prepared]]
+    future: Future[Packed]
     pool: Pool
 
 
@@ -143,7 +146,7 @@ class Workshop:
         error = _outcome(job.future, PAGE_SECONDS * len(job.group))
         if error is None:
             self._lost_in_a_row = 0
-            return list(job.future.result())
+            return list(job.future.result()())
         if isinstance(error, (BrokenExecutor, CancelledError, TimeoutError)) and job.pool is self._pool:
             self._lose()
         if isinstance(error, CancelledError):  # its pool broke, or was ended, for another's sake
@@ -167,7 +170,7 @@ class Workshop:
             raise ConfluenceSyncError(f"{LOSSES} worker processes in a row died at once: give the job more memory")
 
 
-def _outcome(future: Future[list[Prepared]], seconds: float) -> BaseException | None:
+def _outcome(future: Future[Packed], seconds: float) -> BaseException | None:
     try:
         return future.exception(timeout=seconds)
     except (TimeoutError, CancelledError) as error:
@@ -205,11 +208,16 @@ class _Thread:
     def __init__(self) -> None:
         self._executor = ThreadPoolExecutor(1, "convert")
 
-    def submit(self, group: list[Page], cut: Cut, users: Mapping[str, str]) -> Future[list[Prepared]]:
-        return self._executor.submit(prepare, group, cut, users)
+    def submit(self, group: list[Page], cut: Cut, users: Mapping[str, str]) -> Future[Packed]:
+        return self._executor.submit(_done, group, cut, users)
 
     def end(self) -> None:
         self._executor.shutdown(wait=False, cancel_futures=True)
+
+
+def _done(group: list[Page], cut: Cut, users: Mapping[str, str]) -> Packed:
+    done = prepare(group, cut, users)
+    return lambda: done
 
 
 def _thread() -> Pool:

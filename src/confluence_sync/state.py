@@ -14,6 +14,7 @@ from confluence_sync.errors import ConfluenceSyncError, SettingsError
 from confluence_sync.model import Entry, plain_text
 
 SCHEMA_VERSION = 1
+AT_ONCE = 64  # pages asked for with one statement are so many, or a multiple of it
 SCHEMA = """
 create table if not exists meta (name text primary key, value text not null);
 create table if not exists collection (
@@ -96,11 +97,8 @@ class State:
 
     def collection(self, target: str) -> Collection | None:
         rows = self.database.rows("select identity, count, stamp, clean from collection where target = ?", [target])
-        return (
-            Collection(str(rows[0][0]), None if rows[0][1] is None else int(rows[0][1]), str(rows[0][2]), bool(rows[0][3]))
-            if rows
-            else None
-        )
+        found = [Collection(str(row[0]), None if row[1] is None else int(row[1]), str(row[2]), bool(row[3])) for row in rows]
+        return found[0] if found else None
 
     def note_collection(self, target: str, collection: Collection) -> None:
         self.database.run(
@@ -149,8 +147,10 @@ class State:
         """The entries of these pages by page id; pages without one are missing."""
         if not page_ids:
             return {}
-        marks = ",".join("?" * len(page_ids))
-        rows = self.database.rows(f"select {ENTRY} from entry where scope = ? and page_id in ({marks})", [scope, *page_ids])
+        # The last fills up: a statement for each number of pages would be kept, and one with hundreds of marks takes 30 KB.
+        filled = [*page_ids, *[page_ids[-1]] * (-len(page_ids) % AT_ONCE)]
+        marks = ",".join("?" * len(filled))
+        rows = self.database.rows(f"select {ENTRY} from entry where scope = ? and page_id in ({marks})", [scope, *filled])
         return {entry.page_id: entry for entry in map(_entry, rows)}
 
     def every_entry(self, scope: str) -> Iterator[Entry]:

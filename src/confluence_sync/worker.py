@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import pickle
 from collections.abc import Mapping
 from contextlib import suppress
 from multiprocessing.connection import Connection
@@ -12,7 +13,7 @@ import confluence_sync.chunk
 import confluence_sync.convert.storage  # noqa: F401  # made once, before the others are forked
 from confluence_sync.memory import keep_flat, let_go
 from confluence_sync.model import Page
-from confluence_sync.prepare import Cut, Prepared, prepare
+from confluence_sync.prepare import Cut, prepare
 from confluence_sync.tokens import counter
 from confluence_sync.workers import Failed
 
@@ -59,8 +60,8 @@ def _serve(line: Connection) -> None:
             return
 
 
-def _done(group: list[Page], cut: Cut, users: Mapping[str, str]) -> list[Prepared] | Failed:
+def _done(group: list[Page], cut: Cut, users: Mapping[str, str]) -> bytes | Failed:
     try:
-        return prepare(group, cut, users)
+        return pickle.dumps(prepare(group, cut, users), pickle.HIGHEST_PROTOCOL)
     except Exception as error:  # noqa: BLE001  # whatever it is, the run decides what it means for the page
         return Failed(type(error).__name__, str(error))

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import os
+import pickle
 import signal
 import socket
 import subprocess
 import sys
+from collections.abc import Callable
 from concurrent.futures import BrokenExecutor, CancelledError, Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from multiprocessing.connection import Connection
 from queue import SimpleQueue
 from threading import Lock
@@ -43,7 +46,8 @@ class CallFailed(Exception):
 
 
 class Workers(Generic[Answer]):
-    """`count` processes that do `confluence_sync.worker`'s work. Any thread may submit; answers come through futures.
+    """`count` processes that do `confluence_sync.worker`'s work. Any thread may submit; answers come through futures, and stay packed until
+    what the future gives is called: many may wait, and one that is unpacked takes twice the memory, in a thousand pieces.
 
     A future raises BrokenExecutor when the worker died of its call, CancelledError when it was another's fault, and CallFailed for what the
     call raised. After a death everything not yet begun is cancelled: `end` these and make new ones. Raises ConfluenceSyncError when no
@@ -53,13 +57,13 @@ class Workers(Generic[Answer]):
     def __init__(self, count: int) -> None:
         self._over = False
         ours, self._first = _started(count)
-        self._lines: list[_Line[Answer]] = [_Line(our) for our in ours]
-        self._free: SimpleQueue[_Line[Answer]] = SimpleQueue()
+        self._lines = [_Line(our) for our in ours]
+        self._free: SimpleQueue[_Line] = SimpleQueue()
         for line in self._lines * DEEP:
             self._free.put(line)
         self._askers = ThreadPoolExecutor(count * DEEP, "worker")
 
-    def submit(self, *call: object) -> Future[Answer]:
+    def submit(self, *call: object) -> Future[Callable[[], Answer]]:
         return self._askers.submit(self._ask, call)
 
     def end(self) -> None:
@@ -76,7 +80,7 @@ class Workers(Generic[Answer]):
         for line in self._lines:
             line.close()
 
-    def _ask(self, call: tuple[object, ...]) -> Answer:
+    def _ask(self, call: tuple[object, ...]) -> Callable[[], Answer]:
         if self._over:
             raise CancelledError
         line = self._free.get()  # there is one for each thread
@@ -91,10 +95,10 @@ class Workers(Generic[Answer]):
             self._free.put(line)
         if isinstance(answer, Failed):
             raise CallFailed(f"{answer.kind}: {answer.message}")
-        return answer
+        return partial(pickle.loads, answer)
 
 
-class _Line(Generic[Answer]):
+class _Line:
     """The way to one worker and back. A second call is sent while the first is being done, and answers come in the order of the calls."""
 
     def __init__(self, ours: socket.socket) -> None:
@@ -102,8 +106,8 @@ class _Line(Generic[Answer]):
         self._sending, self._receiving = Lock(), Lock()
         self._dead = False
 
-    def ask(self, call: object) -> Answer | Failed:
-        """Raises EOFError or OSError when the worker died of this call, CancelledError when it did of the one before."""
+    def ask(self, call: object) -> bytes | Failed:
+        """The answer, packed. Raises EOFError or OSError when the worker died of this call, CancelledError for the one before."""
         with self._sending:
             try:
                 self._connection.send(call)
@@ -113,7 +117,7 @@ class _Line(Generic[Answer]):
         try:
             if self._dead:
                 raise CancelledError
-            answer: Answer | Failed = self._connection.recv()
+            answer: bytes | Failed = self._connection.recv()
         except (EOFError, OSError):
             self._dead = True
             raise

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 
 from confluence_sync.adopt import mark_dirty
 from confluence_sync.listing import refs_to_fetch
+from confluence_sync.memory import give_back
 from confluence_sync.mentions import with_names
 from confluence_sync.model import PageRef, Space
 from confluence_sync.patch import patch
@@ -54,6 +55,7 @@ def write_pages(job: Run, space: Space, key: str, refs: Iterable[list[PageRef]],
         pages = with_names(job.source, space, refs, job.settings.concurrency, job.state, key, users)
         for done in patch(job.state, job.store, key, workshop.run(pages, users), report, job.wanted.rebuild):
             job.progress.at(done)
+            give_back()
             if job.out_of_time():
                 break
     finally:
