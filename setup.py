@@ -15,7 +15,11 @@ from setuptools.command.build_ext import build_ext
 from setuptools.errors import CCompilerError, ExecError, PlatformError, SetupError
 
 SRC, COMPILED = Path("src"), Path("compiled")
-FROM_SRC = ("convert.blocks", "convert.escape", "convert.tables", "convert.walk")
+FROM_SRC = (
+    "convert.blocks", "convert.escape", "convert.tables", "convert.walk",
+    "chunk", "chunking.assembly", "chunking.blocks", "chunking.context", "chunking.cuts", "chunking.pieces", "chunking.sections",
+    "chunking.units",
+)  # fmt: skip
 OWN = ("cl100k", "convert.element", "convert.entities", "convert.parsing", "convert.scan")
 FLAGS = [] if sys.platform == "win32" else ["-O2", "-g0", "-Werror=incompatible-pointer-types", "-Werror=implicit-function-declaration"]
 

@@ -21,6 +21,14 @@ from tests import conversions
 from tests.convert_pages import NAMES, golden
 
 COMPILED = (
+    "chunk",
+    "chunking.assembly",
+    "chunking.blocks",
+    "chunking.context",
+    "chunking.cuts",
+    "chunking.pieces",
+    "chunking.sections",
+    "chunking.units",
     "cl100k",
     "convert.blocks",
     "convert.element",
