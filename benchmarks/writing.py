@@ -21,6 +21,7 @@ from benchmarks.document import circumstances, rows_of, table, write_section
 from benchmarks.installed import as_installed
 from benchmarks.night import vector_api
 from confluence_sync.model import Chunk, Metadata, digest
+from confluence_sync.patch import CHUNKS_AT_ONCE
 from confluence_sync.settings_files import read_settings
 from confluence_sync.stores.base import Backend, requests_of
 from confluence_sync.stores.detect import open_store_backend
@@ -28,14 +29,13 @@ from confluence_sync.stores.detect import open_store_backend
 MOST_MS = 0.15  # CPU milliseconds of ours for each chunk
 TITLE = "Sending"
 HEAD = ("store", "chunks", "CPU ms of ours a chunk", "bound", "holds", "requests", "chunks a second there")
-AT_ONCE = 1000  # as patch.py hands them over
 WORDS = ("journal", "replica", "ledger", "kestrel", "queue", "certificate", "node", "volume", "timeout", "retry", "pod", "broker")
 
 
 def some_chunks(count: int) -> Iterator[list[Chunk]]:
-    """Chunks of about 3 KB, `AT_ONCE` at a time."""
-    for start in range(0, count, AT_ONCE):
-        yield [_chunk(number) for number in range(start, min(start + AT_ONCE, count))]
+    """Chunks of about 3 KB, as many at a time as a run hands over."""
+    for start in range(0, count, CHUNKS_AT_ONCE):
+        yield [_chunk(number) for number in range(start, min(start + CHUNKS_AT_ONCE, count))]
 
 
 def _chunk(number: int) -> Chunk:

@@ -143,10 +143,10 @@ class Workshop:
         return _Job(group, self._pool.submit(group, self.cut, users), self._pool)
 
     def _collect(self, job: _Job, users: Mapping[str, str], alone: bool = False) -> list[Prepared | Failure]:
-        error = _outcome(job.future, PAGE_SECONDS * len(job.group))
+        done, error = _outcome(job.future, PAGE_SECONDS * len(job.group))
         if error is None:
             self._lost_in_a_row = 0
-            return list(job.future.result()())
+            return list(done)
         if isinstance(error, (BrokenExecutor, CancelledError, TimeoutError)) and job.pool is self._pool:
             self._lose()
         if isinstance(error, CancelledError):  # its pool broke, or was ended, for another's sake
@@ -170,11 +170,13 @@ class Workshop:
             raise ConfluenceSyncError(f"{LOSSES} worker processes in a row died at once: give the job more memory")
 
 
-def _outcome(future: Future[Packed], seconds: float) -> BaseException | None:
+def _outcome(future: Future[Packed], seconds: float) -> tuple[list[Prepared], BaseException | None]:
+    """What was made, or why nothing was."""
     try:
-        return future.exception(timeout=seconds)
-    except (TimeoutError, CancelledError) as error:
-        return error
+        error = future.exception(timeout=seconds)
+        return ([], error) if error else (future.result()(), None)
+    except (TimeoutError, CancelledError, CallFailed) as failure:
+        return [], failure
 
 
 def _failure(page: Page, error: BaseException) -> Failure:

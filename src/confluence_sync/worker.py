@@ -14,7 +14,7 @@ import confluence_sync.chunk
 import confluence_sync.convert.storage  # noqa: F401  # made once, before the others are forked
 from confluence_sync.memory import keep_flat, let_go
 from confluence_sync.model import METADATA_VALUES, Chunk, Metadata, Page
-from confluence_sync.prepare import Cut, prepare
+from confluence_sync.prepare import Cut, Prepared, prepare
 from confluence_sync.tokens import counter
 from confluence_sync.workers import Failed
 
@@ -63,13 +63,14 @@ def _serve(line: Connection) -> None:
     """Until the run ends, or closes the line."""
     while True:
         try:
-            line.send(_done(*line.recv()))
+            answer = _done(*pickle.loads(line.recv_bytes()))
+            line.send_bytes(pickle.dumps(answer, pickle.HIGHEST_PROTOCOL))
         except (EOFError, OSError):
             return
 
 
-def _done(group: list[Page], cut: Cut, users: Mapping[str, str]) -> bytes | Failed:
+def _done(group: list[Page], cut: Cut, users: Mapping[str, str]) -> list[Prepared] | Failed:
     try:
-        return pickle.dumps(prepare(group, cut, users), pickle.HIGHEST_PROTOCOL)
+        return prepare(group, cut, users)
     except Exception as error:  # noqa: BLE001  # whatever it is, the run decides what it means for the page
         return Failed(type(error).__name__, str(error))

@@ -49,9 +49,9 @@ class Workers(Generic[Answer]):
     """`count` processes that do `confluence_sync.worker`'s work. Any thread may submit; answers come through futures, and stay packed until
     what the future gives is called: many may wait, and one that is unpacked takes twice the memory, in a thousand pieces.
 
-    A future raises BrokenExecutor when the worker died of its call, CancelledError when it was another's fault, and CallFailed for what the
-    call raised. After a death everything not yet begun is cancelled: `end` these and make new ones. Raises ConfluenceSyncError when no
-    process can be started.
+    A future raises BrokenExecutor when the worker died of its call, and CancelledError when it was another's fault; the answer raises
+    CallFailed for what the call raised. After a death everything not yet begun is cancelled: `end` these and make new ones.
+    Raises ConfluenceSyncError when no process can be started.
     """
 
     def __init__(self, count: int) -> None:
@@ -93,9 +93,13 @@ class Workers(Generic[Answer]):
             raise BrokenExecutor("a worker process died") from error
         finally:
             self._free.put(line)
+        return partial(self._unpacked, answer)
+
+    def _unpacked(self, packed: bytes) -> Answer:
+        answer: Answer | Failed = pickle.loads(packed)
         if isinstance(answer, Failed):
             raise CallFailed(f"{answer.kind}: {answer.message}")
-        return partial(pickle.loads, answer)
+        return answer
 
 
 class _Line:
@@ -106,18 +110,18 @@ class _Line:
         self._sending, self._receiving = Lock(), Lock()
         self._dead = False
 
-    def ask(self, call: object) -> bytes | Failed:
+    def ask(self, call: object) -> bytes:
         """The answer, packed. Raises EOFError or OSError when the worker died of this call, CancelledError for the one before."""
         with self._sending:
             try:
-                self._connection.send(call)
+                self._connection.send_bytes(pickle.dumps(call, pickle.HIGHEST_PROTOCOL))
             except OSError as error:
                 raise CancelledError from error
             self._receiving.acquire()
         try:
             if self._dead:
                 raise CancelledError
-            answer: bytes | Failed = self._connection.recv()
+            answer = self._connection.recv_bytes()
         except (EOFError, OSError):
             self._dead = True
             raise
