@@ -26,18 +26,31 @@ cdef uint8_t _kinds[BASIC]
 cdef uint8_t _pictures[BEHIND_PICTURES - PICTURES]
 
 
-def _kind(int code):
+cdef _note_kinds(uint8_t* kinds, int first, int end):
+    """The kind of each character from `first` to before `end`."""
+    cdef int code
+    cdef str now, before  # categories, of today and of Unicode 3.2
+    today, then = map(unicodedata.category, map(chr, range(first, end))), map(unicodedata.ucd_3_2_0.category, map(chr, range(first, end)))
+    for code, now, before in zip(range(first, end), today, then):
+        kinds[code - first] = _kind(code, now, before)
+
+
+cdef uint8_t _kind(int code, str now, str before):
     """What the expression takes a character for. UNSURE where Python's Unicode and the encoder's may be of different years: a letter,
     digit or space of the one that the other does not know. A sign is as good as nothing there. Also for ſ, which folds to the s of 's.
     """
-    now = unicodedata.category(chr(code))
-    if code in (0x0A, 0x0D):
+    cdef Py_UCS4 first = now[0]
+    if code == 0x0A or code == 0x0D:
         return LINE
-    if code in (0x09, 0x0B, 0x0C, 0x85):
+    if code == 0x09 or code == 0x0B or code == 0x0C or code == 0x85:
         return SPACE
-    if code == 0x17F or now in ("Cn", "Co", "Cs") or now[0] in "LNZ" and now[0] != unicodedata.ucd_3_2_0.category(chr(code))[0]:
+    if code == 0x17F or now == "Cn" or now == "Co" or now == "Cs":
         return UNSURE
-    return {"L": LETTER, "N": DIGIT, "Z": SPACE}.get(now[0], OTHER)
+    if first != "L" and first != "N" and first != "Z":
+        return OTHER
+    if first != before[0]:
+        return UNSURE
+    return LETTER if first == "L" else DIGIT if first == "N" else SPACE
 
 
 cdef struct Word:
@@ -105,12 +118,9 @@ cdef inline Py_ssize_t _place(const uint8_t* piece, Py_ssize_t size) noexcept:
 
 def counter(exact):
     """A counting function that asks `exact`, the encoder's own, for words it does not know."""
-    cdef int code
     if not _kinds[0x61]:
-        for code in range(BASIC):
-            _kinds[code] = _kind(code)
-        for code in range(PICTURES, BEHIND_PICTURES):
-            _pictures[code - PICTURES] = _kind(code)
+        _note_kinds(_kinds, 0, BASIC)
+        _note_kinds(_pictures, PICTURES, BEHIND_PICTURES)
     return Counter(exact).count
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import NamedTuple
 
 from confluence_sync import tokens
@@ -52,6 +53,7 @@ class _Draft(NamedTuple):
     tokens: int
 
 
+@lru_cache(maxsize=64)
 def recipe(limits: Limits, *around: str) -> str:
     """Fingerprint of all that decides how a page becomes chunks, except the page; `around` is its space's key and name and the site."""
     return digest(str(CONVERTER_VERSION), str(CHUNKER_VERSION), str(limits.tokens), str(limits.overlap), *around, size=6)

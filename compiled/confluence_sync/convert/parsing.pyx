@@ -1,7 +1,8 @@
 """Reads a body into elements. What this parser is sure of it reads exactly as lxml does, only faster; the rest it leaves to lxml."""
 
 cimport cython
-from cpython.unicode cimport PyUnicode_DATA, PyUnicode_FindChar, PyUnicode_KIND, PyUnicode_READ, PyUnicode_Substring, PyUnicode_Tailmatch
+from cpython.unicode cimport PyUnicode_DATA, PyUnicode_FindChar, PyUnicode_KIND, PyUnicode_READ, PyUnicode_Substring
+from libc.string cimport memcmp
 
 from confluence_sync.convert.element cimport Element
 from confluence_sync.convert.entities cimport decoded
@@ -9,7 +10,9 @@ from confluence_sync.convert.entities cimport decoded
 from confluence_sync.convert import lxml_tree
 from confluence_sync.convert.lxml_tree import NotWellFormed as NotWellFormed
 
-cdef Py_ssize_t DEEPEST = 200, LONGEST_NAME = 100  # levels, characters: lxml takes more, and gets the bodies that have more
+cdef enum:
+    DEEPEST = 200  # levels: lxml takes more, and gets the bodies that have more
+    LONGEST_NAME = 100  # characters, and the same
 
 
 def parsed(str body):
@@ -78,14 +81,17 @@ cdef class _Parser:
     cdef void* data
     cdef bint sure
     cdef Element top, last
-    cdef list above, names, texts  # the open elements' parents and names as written; texts since the last tag
+    cdef list above  # the open elements' parents
+    cdef Py_ssize_t names[DEEPEST], lengths[DEEPEST]  # where their names stand, and how long these are
+    cdef str text  # since the last tag, and where there is more than one of them, all
+    cdef list texts
 
     def __cinit__(self, str body):
         self.body = body
         self.at, self.size = 0, len(body)
         self.kind, self.data = PyUnicode_KIND(body), PyUnicode_DATA(body)
         self.sure = True
-        self.above, self.names, self.texts = [], [], []
+        self.above, self.texts = [], []
 
     cdef inline Py_UCS4 _char(self, Py_ssize_t at) noexcept:
         return PyUnicode_READ(self.kind, self.data, at) if at < self.size else 0
@@ -115,24 +121,37 @@ cdef class _Parser:
     cdef inline Py_ssize_t _next(self, Py_UCS4 sign, Py_ssize_t start) except -2:
         return PyUnicode_FindChar(self.body, sign, start, self.size, 1)
 
+    cdef inline bint _holds(self, Py_UCS4 sign, Py_ssize_t start, Py_ssize_t end) except -1:
+        return PyUnicode_FindChar(self.body, sign, start, end, 1) >= 0
+
     cdef _text(self):
         cdef Py_ssize_t end = self._next("<", self.at)
         cdef str raw, text
         if end < 0:
             end = self.size
         raw = PyUnicode_Substring(self.body, self.at, end)
-        text = self._sure_of(None if "]]>" in raw else decoded(raw))
+        text = self._sure_of(None if self._holds(">", self.at, end) and "]]>" in raw else decoded(raw))
         self.at = end
         if text is not None:
-            self.texts.append(text)
+            self._add(text)
+
+    cdef _add(self, str text):
+        if self.text is None:
+            self.text = text
+            return
+        if not self.texts:
+            self.texts.append(self.text)
+        self.texts.append(text)
 
     cdef _settle(self):
         """The texts since the last tag go where they belong: in front of the first child, or behind the last."""
-        cdef str text
-        if not self.texts:
+        cdef str text = self.text
+        if text is None:
             return
-        text = self.texts[0] if len(self.texts) == 1 else "".join(self.texts)
-        self.texts.clear()
+        if self.texts:
+            text = "".join(self.texts)
+            self.texts.clear()
+        self.text = None
         if self.last is None:
             self.top.text = text
         else:
@@ -151,40 +170,44 @@ cdef class _Parser:
             if end < 0:
                 self.sure = False
             elif end > self.at + 9:
-                self.texts.append(PyUnicode_Substring(self.body, self.at + 9, end))
+                self._add(PyUnicode_Substring(self.body, self.at + 9, end))
             self.at = end + 3
         else:
             self.sure = False
 
     cdef _end(self):
-        cdef Py_ssize_t start = self.at + 2, end
-        cdef str name
+        cdef Py_ssize_t start = self.at + 2, end, level = len(self.above) - 1
         self._settle()
-        if not self.names:
+        if level < 0:
             self.sure = False
             return
-        name = self.names.pop()
-        end = start + len(name)
-        if self._char(end) != ">" or not PyUnicode_Tailmatch(self.body, name, start, end, -1):
+        end = start + self.lengths[level]
+        if self._char(end) != ">" or not self._equal(self.names[level], start, self.lengths[level]):
             self.sure = False
             return
         self.at = end + 1
         self.last = self.top
         self.top = self.above.pop()
 
+    cdef bint _equal(self, Py_ssize_t one, Py_ssize_t other, Py_ssize_t length) noexcept:
+        """Whether the same characters stand in both places, behind neither of which the body ends."""
+        cdef const char* data = <const char*>self.data
+        return memcmp(data + self.kind * one, data + self.kind * other, self.kind * length) == 0
+
     cdef _start(self):
         cdef Element element = Element.__new__(Element)
-        cdef str name
+        cdef Py_ssize_t name
         self._settle()
         self.at += 1
-        name = self._name()
-        element.tag = self._sure_of(_resolved(name))
+        name = self.at
+        element.tag = self._sure_of(_resolved(self._name()))
+        cdef Py_ssize_t length = self.at - name
         while self.sure and self._gap():
             self._attribute(element)
         if self.sure:
-            self._open(element, name)
+            self._open(element, name, length)
 
-    cdef _open(self, Element element, str name):
+    cdef _open(self, Element element, Py_ssize_t name, Py_ssize_t length):
         """Behind the attributes: > begins an element, /> is a whole one."""
         cdef bint whole = self._char(self.at) == "/"
         self.at += whole
@@ -199,7 +222,7 @@ cdef class _Parser:
         if whole:
             self.last = element
         else:
-            self.names.append(name)
+            self.names[len(self.above)], self.lengths[len(self.above)] = name, length
             self.above.append(self.top)
             self.top, self.last = element, None
 
@@ -237,12 +260,12 @@ cdef class _Parser:
             self.sure = False
             return
         value = PyUnicode_Substring(self.body, self.at + 2, end)
-        self.at = end + 1
-        if PyUnicode_FindChar(value, "<", 0, len(value), 1) >= 0 or (element.attributes is not None and name in element.attributes):
+        if self._holds("<", self.at + 2, end) or (element.attributes is not None and name in element.attributes):
             self.sure = False
             return
-        if "\n" in value or "\t" in value:
+        if self._holds("\n", self.at + 2, end) or self._holds("\t", self.at + 2, end):
             value = value.replace("\n", " ").replace("\t", " ")
+        self.at = end + 1
         value = self._sure_of(decoded(value))
         if element.attributes is None:
             element.attributes = {name: value}
