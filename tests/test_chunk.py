@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 from itertools import pairwise
+from urllib.parse import quote
 
 import pytest
 from hypothesis import given, settings
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 
 from confluence_sync import tokens
 from confluence_sync.chunk import CHUNKER_VERSION, Limits, chunks, recipe
+from confluence_sync.chunking.sections import Section
 from confluence_sync.convert import to_markdown
 from confluence_sync.errors import SettingsError
 from confluence_sync.model import Chunk, digest
@@ -83,6 +85,12 @@ def test_a_chunk_without_a_heading_links_to_the_page() -> None:
     assert chunk.metadata.url == page("").url
     assert chunk.metadata.heading_path == ""
     assert chunk.text.startswith("Press room > The press\n\n")
+
+
+@given(st.text(alphabet='aZ09_.~- /é漢+&%\n#"') | st.text())
+def test_anchors_are_quoted_whatever_they_hold(anchor: str) -> None:
+    """What has nothing to quote takes a shorter way to the same address."""
+    assert Section((), anchor).fragment == quote(anchor, safe="!$&'()*+,;=:@/?-._~")
 
 
 def test_heading_paths_and_anchors() -> None:

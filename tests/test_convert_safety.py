@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
+from urllib.parse import quote_plus
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
-from confluence_sync.convert import escape, to_markdown
+from confluence_sync.convert import escape, links, to_markdown
 from tests.convert_pages import golden, markdown, page
 
 OURS = re.compile(r'</?su[bp]>|<br>|<a id="[^"<>]*">|</a>')  # the only HTML that a conversion emits
@@ -34,6 +35,12 @@ def test_injection_page() -> None:
     text = markdown(golden("injection").body)
     assert raw_html(text) == []
     assert addresses(text) == ["https://example.org/%22onmouseover=%22x", "x.png"]
+
+
+@given(st.text(alphabet='aZ09_.~- /é漢+&%\n#)"') | st.text())
+def test_titles_in_addresses_are_quoted_whatever_they_hold(title: str) -> None:
+    """What has nothing to quote takes a shorter way to the same address."""
+    assert links._plus(title) == quote_plus(title)
 
 
 def test_the_check_itself_sees_html() -> None:
