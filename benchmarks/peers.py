@@ -129,6 +129,8 @@ def rounds(folder: Path, place: Served, key: str) -> tuple[list[Result], list[st
     for number in range(ROUNDS):
         runs.setdefault("ours", []).append(own(folder / f"round-{number}", place))
         for peer in PEERS:
+            if peer.name in problems:
+                continue
             try:
                 runs.setdefault(peer.name, []).append(theirs(peer, folder, place, key))
             except RuntimeError as problem:  # a library that does not install or run is told, and the others are measured
@@ -137,8 +139,8 @@ def rounds(folder: Path, place: Served, key: str) -> tuple[list[Result], list[st
 
 
 def middle(results: list[Result]) -> Result:
-    """The run that took neither the most nor the least CPU."""
-    return sorted(results, key=lambda result: result.cost.cpu)[len(results) // 2]
+    """The run that took neither the most nor the least CPU; the cheaper one of two."""
+    return sorted(results, key=lambda result: result.cost.cpu)[(len(results) - 1) // 2]
 
 
 def code_blocks(file: Path) -> Blocks:

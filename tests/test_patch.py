@@ -214,6 +214,7 @@ def test_a_bundle_is_let_go_before_the_next_is_gathered(tmp_path: Path) -> None:
 
     def groups() -> Iterator[list[Prepared | Failure]]:
         for number in range(3):
+            gc.collect()
             alive.append(sum(isinstance(one, Chunk) for one in gc.get_objects()))
             yield [prepared(number, "<p>Text.</p>")]
             yield [prepared(number + more, "") for more in range(10, 10 + PAGES_AT_ONCE)]

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import gc
 import os
+import pickle
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import BrokenExecutor, CancelledError, Future
+from multiprocessing import Pipe
 from pathlib import Path
+from threading import Thread
 
 import pytest
 
@@ -74,9 +77,24 @@ def test_each_caller_gets_its_own_answer(pool: Workers[list[Prepared]]) -> None:
 def test_an_answer_stays_packed_until_it_is_called_for(pool: Workers[list[Prepared]]) -> None:
     """Answers wait in one piece, of about the size of their text; unpacked, each is thousands of objects."""
     waiting = pool.submit(group(1, LONG), CUT, {}).result(60)
+    gc.collect()
     assert not [found for found in gc.get_objects() if isinstance(found, Prepared)]
     [page] = waiting()
     assert sum(len(chunk.text) for chunk in page.chunks) > len(LONG) // 2
+
+
+def test_a_worker_keeps_nothing_of_what_it_answered() -> None:
+    """Its last answer would live for as long as it makes the next, and while it waits."""
+    ours, theirs = Pipe()
+    serving = Thread(target=worker._serve, args=(theirs,))
+    serving.start()
+    ours.send_bytes(pickle.dumps((group(1), CUT, {})))
+    assert len(pickle.loads(ours.recv_bytes())) == 1
+    gc.collect()
+    alive = [found for found in gc.get_objects() if isinstance(found, Prepared)]
+    ours.close()
+    serving.join(10)
+    assert alive == []
 
 
 def test_what_a_call_raises_is_told_to_its_caller_alone(pool: Workers[list[Prepared]]) -> None:

@@ -208,6 +208,13 @@ def open_database(state_dir: Path, address: str) -> Database:
     return SqliteDatabase(Path(address.removeprefix("sqlite://")) if address else state_dir / "state.db")
 
 
+def one_of(values: Sequence[str]) -> tuple[str, list[str]]:
+    """Marks for `in (...)`, and the values for them, of which there must be one at least. The last is repeated up to a multiple of 64:
+    SQLite keeps a statement for each number of marks, and one with hundreds of them takes 30 KB."""
+    filled = [*values, *[values[-1]] * (-len(values) % 64)]
+    return ",".join("?" * len(filled)), filled
+
+
 def _dollars(sql: str) -> str:
     return sql.replace("%", "%%").replace("?", "%s")
 

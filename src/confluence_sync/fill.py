@@ -36,6 +36,7 @@ class Filling:
         for pages in self._bundles(groups):
             self._write(pages)
             done += len(pages)
+            del pages  # or they would live while the next bundle is gathered
             yield done
 
     def check(self) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from confluence_sync.database import Database, Value
+from confluence_sync.database import Database, Value, one_of
 from confluence_sync.model import PageRef, digest, plain_text
 from confluence_sync.prepare import Prepared
 
@@ -147,9 +147,9 @@ class Generations:
 
     def unsure(self, generation: Generation, page_ids: Sequence[str]) -> set[str]:
         """Those of the pages whose chunks an earlier, cut run may have written."""
-        marks = ",".join("?" * len(page_ids))
+        marks, filled = one_of(page_ids)
         statement = f"select page_id from generation_page where generation = ? and progress = 1 and page_id in ({marks})"
-        return {str(row[0]) for row in self._db.rows(statement, [generation.name, *page_ids])}
+        return {str(row[0]) for row in self._db.rows(statement, [generation.name, *filled])}
 
     def note_writing(self, generation: Generation, pages: Sequence[Prepared]) -> None:
         """Names the chunks before the store has them."""

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import accumulate
 from time import monotonic
 
 from confluence_sync.errors import Rejected
@@ -48,13 +47,13 @@ def patch(
 
     Raises RemoteError when the store fails: what was settled before stays, the rest is for the next run.
     """
-
-    def written(pages: list[Prepared]) -> int:
+    done = 0
+    for pages in _bundles(groups, report):
         before = state.entries(key, [page.ref.id for page in pages])
         _apply(state, store, key, plan_edits(pages, before, store.features, rebuild), before, report)
-        return len(pages)
-
-    return accumulate(map(written, _bundles(groups, report)))  # a loop here would hold on to each bundle while the next one is gathered
+        done += len(pages)
+        del pages, before  # or they would live while the next bundle is gathered
+        yield done
 
 
 def delete_pages(state: State, store: Store, key: str, page_ids: Sequence[str], report: SpaceReport) -> None:

@@ -174,8 +174,8 @@ def _outcome(future: Future[Packed], seconds: float) -> tuple[list[Prepared], Ba
     """What was made, or why nothing was."""
     try:
         error = future.exception(timeout=seconds)
-        return ([], error) if error else (future.result()(), None)
-    except (TimeoutError, CancelledError, CallFailed) as failure:
+        return (future.result()(), None) if error is None else ([], error)
+    except (TimeoutError, CancelledError, CallFailed, MemoryError) as failure:
         return [], failure
 
 

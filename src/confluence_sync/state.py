@@ -9,12 +9,11 @@ import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from confluence_sync.database import Database, Row, Value
+from confluence_sync.database import Database, Row, Value, one_of
 from confluence_sync.errors import ConfluenceSyncError, SettingsError
 from confluence_sync.model import Entry, plain_text
 
 SCHEMA_VERSION = 1
-AT_ONCE = 64  # pages asked for with one statement are so many, or a multiple of it
 SCHEMA = """
 create table if not exists meta (name text primary key, value text not null);
 create table if not exists collection (
@@ -147,9 +146,7 @@ class State:
         """The entries of these pages by page id; pages without one are missing."""
         if not page_ids:
             return {}
-        # The last fills up: a statement for each number of pages would be kept, and one with hundreds of marks takes 30 KB.
-        filled = [*page_ids, *[page_ids[-1]] * (-len(page_ids) % AT_ONCE)]
-        marks = ",".join("?" * len(filled))
+        marks, filled = one_of(page_ids)
         rows = self.database.rows(f"select {ENTRY} from entry where scope = ? and page_id in ({marks})", [scope, *filled])
         return {entry.page_id: entry for entry in map(_entry, rows)}
 

@@ -63,8 +63,8 @@ def _serve(line: Connection) -> None:
     """Until the run ends, or closes the line."""
     while True:
         try:
-            answer = _done(*pickle.loads(line.recv_bytes()))
-            line.send_bytes(pickle.dumps(answer, pickle.HIGHEST_PROTOCOL))
+            # Without a name for the answer, which would live for as long as the next is made.
+            line.send_bytes(pickle.dumps(_done(*pickle.loads(line.recv_bytes())), pickle.HIGHEST_PROTOCOL))
         except (EOFError, OSError):
             return
 

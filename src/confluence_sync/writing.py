@@ -19,7 +19,7 @@ from confluence_sync.source.base import BULK
 
 log = logging.getLogger(__name__)
 
-TIDIED_EVERY = 20  # bundles: the heap grows by a megabyte in as many; giving memory back after each would take 3 % of a first sync's CPU
+TIDIED_EVERY = 20  # bundles: holes in the heap grow slowly, and giving them back after each would take 3 % of a first sync's CPU
 
 
 def set_dirty(job: Run) -> None:
@@ -55,10 +55,9 @@ def write_pages(job: Run, space: Space, key: str, refs: Iterable[list[PageRef]],
     try:
         users = job.state.names(job.source.id)
         pages = with_names(job.source, space, refs, job.settings.concurrency, job.state, key, users)
-        bundles = patch(job.state, job.store, key, workshop.run(pages, users), report, job.wanted.rebuild)
-        for written, done in enumerate(bundles, 1):
+        for bundle, done in enumerate(patch(job.state, job.store, key, workshop.run(pages, users), report, job.wanted.rebuild), 1):
             job.progress.at(done)
-            if written % TIDIED_EVERY == 0:
+            if bundle % TIDIED_EVERY == 0:
                 give_back()
             if job.out_of_time():
                 break

@@ -1,1 +1,2 @@
 cdef str decoded(str raw)
+cdef str resolved(str written)

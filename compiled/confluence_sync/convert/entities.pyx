@@ -1,4 +1,4 @@
-"""HTML's and XML's entities as characters, where both readers of lxml_tree agree on what they are."""
+"""Entities as characters and names with their prefixes, where we are sure of what lxml (lxml_tree) makes of them."""
 
 from cpython.unicode cimport PyUnicode_FindChar, PyUnicode_Substring
 
@@ -58,3 +58,30 @@ cdef str _numbered(str name):
     if code == 0x9 or code == 0xA or code == 0xD or 0x20 <= code < 0xD800 or 0xE000 <= code < 0xFFFE or 0x10000 <= code < 0x110000:
         return chr(code)
     return None
+
+
+cdef Py_ssize_t LONGEST_NAME = 100  # characters: lxml takes more, and gets the bodies that have more
+cdef dict _names = {}  # what `resolved` gave before
+
+
+cdef str resolved(str written):
+    """The name as the handlers know it; None where lxml must decide."""
+    cdef object name = _names.get(written, ...) if len(written) <= LONGEST_NAME else None
+    if name is ...:
+        name = _names_of_xml(written)
+        if len(_names) < 10000:
+            _names[written] = name
+    return name
+
+
+def _names_of_xml(str written):
+    """With its prefix as lxml writes it; None where it may not be a name, declares something or has a prefix that nobody declared."""
+    prefix, colon, local = written.partition(":")
+    if not colon:
+        prefix, local = "", written
+    plain = local.isascii() and local.replace("-", "").replace(".", "").replace("_", "").isalnum()
+    if not plain or not (local[0].isalpha() or local[0] == "_") or local == "xmlns":
+        return None
+    if not colon:
+        return local
+    return f"{{{prefix}}}{local}" if prefix in ("ac", "ri", "at") else None

@@ -5,14 +5,13 @@ from cpython.unicode cimport PyUnicode_DATA, PyUnicode_FindChar, PyUnicode_KIND,
 from libc.string cimport memcmp
 
 from confluence_sync.convert.element cimport Element
-from confluence_sync.convert.entities cimport decoded
+from confluence_sync.convert.entities cimport decoded, resolved
 
 from confluence_sync.convert import lxml_tree
 from confluence_sync.convert.lxml_tree import NotWellFormed as NotWellFormed
 
 cdef enum:
     DEEPEST = 200  # levels: lxml takes more, and gets the bodies that have more
-    LONGEST_NAME = 100  # characters, and the same
 
 
 def parsed(str body):
@@ -44,31 +43,6 @@ cdef bint _legal(str body):
         if c < 0x20 and c != 0x09 and c != 0x0A or 0xD800 <= c <= 0xDFFF or c == 0xFFFE or c == 0xFFFF:
             return False
     return True
-
-
-cdef dict _names = {}  # as written -> as the handlers know it; None for what lxml must decide
-
-
-cdef str _resolved(str written):
-    cdef object name = _names.get(written, ...) if len(written) <= LONGEST_NAME else None
-    if name is ...:
-        name = _names_of_xml(written)
-        if len(_names) < 10000:
-            _names[written] = name
-    return name
-
-
-def _names_of_xml(str written):
-    """With its prefix as lxml writes it; None where it may not be a name, declares something or has a prefix that nobody declared."""
-    prefix, colon, local = written.partition(":")
-    if not colon:
-        prefix, local = "", written
-    plain = local.isascii() and local.replace("-", "").replace(".", "").replace("_", "").isalnum()
-    if not plain or not (local[0].isalpha() or local[0] == "_") or local == "xmlns":
-        return None
-    if not colon:
-        return local
-    return f"{{{prefix}}}{local}" if prefix in ("ac", "ri", "at") else None
 
 
 @cython.final
@@ -200,7 +174,7 @@ cdef class _Parser:
         self._settle()
         self.at += 1
         name = self.at
-        element.tag = self._sure_of(_resolved(self._name()))
+        element.tag = self._sure_of(resolved(self._name()))
         cdef Py_ssize_t length = self.at - name
         while self.sure and self._gap():
             self._attribute(element)
@@ -251,7 +225,7 @@ cdef class _Parser:
         return found
 
     cdef _attribute(self, Element element):
-        cdef str name = self._sure_of(_resolved(self._name())), value
+        cdef str name = self._sure_of(resolved(self._name())), value
         cdef Py_UCS4 sign = self._char(self.at + 1)
         cdef Py_ssize_t end = -1
         if self.sure and self._char(self.at) == "=" and (sign == '"' or sign == "'"):
