@@ -6,12 +6,14 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from milvus_lite.engine import collection
 
 from confluence_sync.config import Settings
 from confluence_sync.errors import NotFound, Refused, Rejected, ServerFailed, SettingsError
@@ -149,6 +151,27 @@ def test_a_dropped_collection_is_told(connect: Connect) -> None:
     backend.open("c").drop()
     with pytest.raises(NotFound, match="dropped"):
         store.identity()
+
+
+def test_rows_that_are_being_put_away_are_waited_for(connect: Connect, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Milvus Lite's rows are in neither place for a moment while it moves them from memory to a file, here for a fifth of a second."""
+    store = connect().open("c")
+    store.write(SAMPLE)
+    away, log = threading.Event(), collection.WAL
+
+    def slow_log(*args: object, **more: object) -> object:
+        away.set()
+        time.sleep(0.2)
+        return log(*args, **more)
+
+    monkeypatch.setattr(collection, "WAL", slow_log)
+    flush = threading.Thread(target=store.client.flush, args=(store.name,))
+    flush.start()
+    try:
+        assert away.wait(10)
+        assert store.query("login", 5)
+    finally:
+        flush.join()
 
 
 def test_nobody_listening_is_a_failure_that_may_pass() -> None:

@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, closing, nullcontext
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import cast
 from urllib.parse import unquote, urlsplit
@@ -34,7 +35,7 @@ from confluence_sync.stores.milvus_layout import (
     tags,
 )
 from confluence_sync.stores.milvus_names import about_of, adopted, borne, lose, make, turn
-from confluence_sync.stores.milvus_search import Scored, exactly, floats, nearest
+from confluence_sync.stores.milvus_search import Scored, exactly, floats, nearest, settled_down
 from confluence_sync.stores.stored_metadata import metadata_from
 
 ALL = Feature.UPSERT | Feature.DELETE | Feature.LIST | Feature.QUERY | Feature.RETAG
@@ -105,18 +106,19 @@ class MilvusStore:
         if self.outdated and not self.about.words:
             raise SettingsError(self.outdated)
         vector = vector_of(self.settled, text)
+        ask = partial(self._fused, text, vector, top_k, where)
+        hits = ask()
+        if hits:
+            return hits
+        with said_plainly(self.where):
+            if not settled_down(self.client, self.name):
+                raise NotFound(f"Milvus at {self.where}: the collection was dropped or replaced while it was in use; open it again")
+        return ask()
+
+    def _fused(self, text: str, vector: Matrix | None, top_k: int, where: Filter) -> list[Hit]:
         by_meaning = [] if vector is None else self._by_meaning(vector, reach(top_k), where)
         by_words = self._by_words(text, reach(top_k), where)
-        hits = self._hits(fuse(by_words, by_meaning)[:top_k])
-        if not hits:
-            self._be_there()
-        return hits
-
-    def _be_there(self) -> None:
-        """A collection that is dropped while it is asked answers with nothing for a moment, and only then with an error."""
-        with said_plainly(self.where):
-            if not self.client.has_collection(self.name, PATIENCE):
-                raise NotFound(f"Milvus at {self.where}: the collection was dropped or replaced while it was in use; open it again")
+        return self._hits(fuse(by_words, by_meaning)[:top_k])
 
     def _by_meaning(self, vector: Matrix, limit: int, where: Filter) -> Scored:
         """Chunks by the best of their windows."""

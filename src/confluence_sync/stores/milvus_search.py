@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from typing import cast
 
 from confluence_sync.model import Filter
-from confluence_sync.stores.milvus_layout import PATIENCE, WHERE_THE_WORDS_ARE, Client, Fields, expression
+from confluence_sync.stores.milvus_layout import ABOUT, PATIENCE, WHERE_THE_WORDS_ARE, Client, Fields, expression
 
 MOST_COMPARED = 4000  # rows that are fetched with their vectors: 6 MB with 384 numbers each
+PAUSES = (0.01, 0.05, 0.2, 0.5, 1.0)  # seconds to wait for rows that are being put away
 
 Scored = list[tuple[str, float]]
 
@@ -44,6 +46,19 @@ def exactly(client: Client, name: str, vector: Sequence[float], where: Filter) -
 
     scores = np.array([floats(row["vector"]) for row in found]) @ np.array(vector)
     return [(str(found[i]["chunk"]), float(scores[i])) for i in np.argsort(-scores, kind="stable")]
+
+
+def settled_down(client: Client, name: str) -> bool:
+    """Whether a collection that answered with nothing is whole, now or soon; False when it went, where no error told so.
+
+    One that is dropped answers with nothing for a moment, and only then with an error; and while Milvus Lite puts rows away, those
+    written last are in neither place. The row about the collection is written with every change: where it is, the others are.
+    """
+    for pause in PAUSES:
+        if client.query(name, f'id == "{ABOUT}"', ["part"], PATIENCE, consistency_level="Strong"):
+            return True
+        time.sleep(pause)
+    return False
 
 
 def floats(vector: object) -> list[float]:
