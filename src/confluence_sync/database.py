@@ -77,14 +77,10 @@ class SqliteDatabase:
     def transaction(self) -> Iterator[None]:
         with self._mapped():
             self._connection.execute("begin immediate")
-        try:
+        with self._connection:  # which takes back what a failure left open
             yield
             with self._mapped():
                 self._connection.execute("commit")
-        except BaseException:
-            if self._connection.in_transaction:  # SQLite itself takes back what did not fit on the disk
-                self._connection.execute("rollback")
-            raise
 
     def migration(self) -> AbstractContextManager[None]:
         return self.transaction()

@@ -6,7 +6,7 @@ import logging
 import sqlite3
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -81,13 +81,8 @@ class Connections:
             return
         with said_plainly(self.path):
             connection.execute("BEGIN IMMEDIATE")
-            try:
+            with connection:  # which commits, and takes back what a failure left open
                 yield connection
-                connection.execute("COMMIT")
-            except BaseException:
-                if connection.in_transaction:  # SQLite itself rolls back on a full disk
-                    connection.execute("ROLLBACK")
-                raise
 
     @contextmanager
     def reading(self) -> Iterator[sqlite3.Connection]:
@@ -114,11 +109,10 @@ def connect(path: Path) -> sqlite3.Connection:
     with said_plainly(path):
         made(path)
         connection = sqlite3.connect(path, timeout=PATIENCE, isolation_level=None, check_same_thread=False)
-        try:
+        with ExitStack() as unless_it_serves:
+            unless_it_serves.callback(connection.close)
             _prepare(connection, path)
-        except BaseException:
-            connection.close()
-            raise
+            unless_it_serves.pop_all()
     return connection
 
 
