@@ -16,8 +16,8 @@ from pathlib import Path
 
 import pytest
 
-from confluence_sync import listing, run
-from confluence_sync.database import SqliteDatabase
+from confluence_sync import database, listing, run
+from confluence_sync.database import SqliteDatabase, open_file
 from confluence_sync.errors import Refused, RemoteError, SettingsError
 from confluence_sync.model import Entry
 from confluence_sync.run import open_state
@@ -213,6 +213,17 @@ def test_a_clock_that_jumped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ye
         assert "from the past" in " ".join(text for text, _ in made.contents().values())
         assert made.sync().exit == 0
         assert made.trouble() == ""
+
+
+@pytest.mark.parametrize(("remote", "journal"), [(True, "delete"), (False, "wal")])
+def test_files_on_a_network_volume_get_a_rollback_journal(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, remote: bool, journal: str
+) -> None:
+    """The state and the small files beside it know the same network volumes as the store."""
+    monkeypatch.setattr(database, "on_network", lambda path: remote)
+    with closing(SqliteDatabase(tmp_path / "state.db")) as state, closing(open_file(tmp_path / "small.db", "")) as small:
+        assert state.rows("pragma journal_mode") == [(journal,)]
+        assert small.execute("pragma journal_mode").fetchall() == [(journal,)]
 
 
 def test_sqlite_says_when_the_file_is_not_ours(tmp_path: Path) -> None:

@@ -217,6 +217,20 @@ def test_a_terminals_signals_do_not_reach_workers(pool: Workers[list[Prepared]])
     assert [pool.submit(group(number), CUT, {}).result(60)() for number in range(4)]
 
 
+def test_a_worker_that_is_still_starting_does_not_hear_them_either(tmp_path: Path) -> None:
+    """Importing takes a moment, in which a SIGTERM to all must not end it."""
+    package = tmp_path / "confluence_sync"
+    package.mkdir()
+    (package / "__init__.py").touch()
+    (package / "worker.py").write_text("print('importing', flush=True)\ninput()\ndef main(lines): print('ready for', lines)\n")
+    command = [sys.executable, "-c", workers.STARTED, str(tmp_path), "7"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as starting:
+        assert starting.stdout
+        assert starting.stdout.readline() == "importing\n"
+        starting.terminate()
+        assert starting.communicate("\n", timeout=30)[0] == "ready for [7]\n"
+
+
 @pytest.mark.parametrize("program", ["/nowhere/python", None], ids=["missing", "unknown"])
 def test_a_process_that_cannot_be_started_is_told(monkeypatch: pytest.MonkeyPatch, program: str | None) -> None:
     """Too many processes, too little memory, or a Python that does not know its own program: no line is left open."""

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 from benchmarks.installed import MADE_OF, ROOT, installed
+from build.env import DefaultIsolatedEnv
 
 pytestmark = pytest.mark.integration
 
@@ -27,18 +29,40 @@ def test_what_is_compiled_passes_the_tests_of_what_is_not() -> None:
     assert done.returncode == 0, done.stdout[-6000:] + done.stderr[-2000:]
 
 
+def test_nothing_is_compiled_beside_its_source(tmp_path: Path) -> None:
+    """Compiled modules in src would hide what is edited there, so the command that puts them there is refused."""
+    for part in MADE_OF:  # copied, as one that were not refused would put them there
+        (shutil.copytree if (ROOT / part).is_dir() else shutil.copy)(ROOT / part, tmp_path / part)
+    with DefaultIsolatedEnv() as own:
+        own.install({"setuptools>=77"})
+        command = [own.python_executable, "setup.py", "build_ext", "--inplace"]
+        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode != 0
+    assert "would hide what is edited there" in done.stderr
+    assert list((tmp_path / "src").rglob("*.so")) == []
+
+
 BREAKS_OFF = """#!/bin/sh
 case "$*" in *walk.c*) echo "cc1: killed" >&2; exit 1;; esac
 exec cc "$@"
 """
 
 
-@pytest.mark.parametrize("compiler", ["", BREAKS_OFF], ids=["none", "one that breaks off"])
-def test_without_a_compiler_the_package_installs_and_runs(tmp_path: Path, compiler: str) -> None:
-    """A machine where C does not compile, or not all of it, still gets a program that works and no part of what is compiled; the name of
-    its package says so, and the same page becomes the same Markdown."""
+@pytest.mark.parametrize(
+    ("compiler", "cython"),
+    [("", True), (BREAKS_OFF, True), ("#!/bin/sh\nexec cc", False)],
+    ids=["none", "one that breaks off", "no Cython"],
+)
+def test_without_a_compiler_the_package_installs_and_runs(tmp_path: Path, compiler: str, cython: bool) -> None:
+    """A machine where C does not compile, or not all of it, or where Cython is missing, still gets a program that works and no part of what
+    is compiled; the name of its package says so, and the same page becomes the same Markdown."""
     for part in MADE_OF:
         (tmp_path / part).symlink_to(ROOT / part)
+    if not cython:
+        project = tmp_path / "pyproject.toml"
+        project.unlink()
+        project.write_text((ROOT / project.name).read_text().replace(', "Cython>=3.1,<4"]', "]"))
+        assert "Cython" not in project.read_text()
     cc = tmp_path / "cc"
     if compiler:
         cc.write_text(compiler)
