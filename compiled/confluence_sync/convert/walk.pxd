@@ -16,6 +16,8 @@ cdef class Walk:
     cpdef visit(self, Element element)
     cpdef bint deep(self, Element element) except -1
     cpdef text(self, str raw)
+    cpdef stray(self, str text)
+    cpdef beside(self, Element element, own)
     cpdef flush(self)
     cpdef block(self, str block)
     cpdef str inline(self, Element element)

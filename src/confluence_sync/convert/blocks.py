@@ -130,13 +130,13 @@ def item(marker: str, blocks: list[str]) -> str:
 def tasks(walk: Walk, element: Element) -> None:
     """Tasks with their state; ids go. What a damaged list holds beside tasks stands before it."""
     items: list[str] = []
-    _stray(walk, element.text)
+    walk.stray(element.text)
     for child in element:
         if child.tag == f"{AC}task":
             items += _task(walk, child)
         else:
             walk.visit(child)
-        _stray(walk, child.tail)
+        walk.stray(child.tail)
     if items:
         walk.block("\n".join(items))
 
@@ -152,17 +152,7 @@ def _task(walk: Walk, task: Element) -> list[str]:
 
 def _beside_body(walk: Walk, task: Element) -> None:
     """What a damaged task holds beside its body, or in place of one."""
-    _stray(walk, task.text)
-    for child in task:
-        if child.tag not in _PARTS_OF_TASK:
-            walk.visit(child)
-        _stray(walk, child.tail)
-
-
-def _stray(walk: Walk, text: str | None) -> None:
-    """Text where none belongs."""
-    if text and not text.isspace():
-        walk.text(text)
+    walk.beside(task, _PARTS_OF_TASK)
 
 
 def list_item(walk: Walk, element: Element) -> None:

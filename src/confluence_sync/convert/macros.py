@@ -21,16 +21,10 @@ _OWN = {f"{AC}parameter", f"{AC}default-parameter", f"{AC}plain-text-body", f"{A
 
 
 def macro(walk: Walk, element: Element) -> None:
-    """A macro through its handler, then what does not belong in one: on a damaged page the rest of the page can stand there."""
+    """A macro through its handler, then what does not belong in one."""
     name = (element.get(f"{AC}name") or "").lower()
     MACROS.get(name, _unlisted)(walk, element)
-    if element.text and not element.text.isspace():
-        walk.text(element.text)
-    for child in element:
-        if child.tag not in _OWN:
-            walk.visit(child)
-        if child.tail and not child.tail.isspace():
-            walk.text(child.tail)
+    walk.beside(element, _OWN)
 
 
 def _unlisted(walk: Walk, element: Element) -> None:

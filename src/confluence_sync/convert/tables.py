@@ -41,9 +41,8 @@ def _rows(walk: Walk, element: Element) -> tuple[list[list[str]], bool]:
 
 def _row_elements(walk: Walk, element: Element) -> Iterator[Element]:
     """The rows of this table, not of tables inside its cells; captions and stray text become paragraphs before it."""
-    if element.text and not element.text.isspace():
-        walk.text(element.text)
-        walk.flush()
+    walk.stray(element.text)
+    walk.flush()
     for child in element:
         if child.tag == "tr":
             _beside_cells(walk, child)
@@ -56,9 +55,8 @@ def _row_elements(walk: Walk, element: Element) -> Iterator[Element]:
         elif child.tag not in ("colgroup", "col"):
             walk.visit(child)
             walk.flush()
-        if child.tail and not child.tail.isspace():
-            walk.text(child.tail)
-            walk.flush()
+        walk.stray(child.tail)
+        walk.flush()
 
 
 def _beside_cells(walk: Walk, row: Element) -> None:
@@ -68,9 +66,7 @@ def _beside_cells(walk: Walk, row: Element) -> None:
         if child.tag not in ("td", "th"):
             walk.visit(child)
         stray.append(child.tail or "")
-    text = " ".join(stray)
-    if text and not text.isspace():
-        walk.text(text)
+    walk.stray(" ".join(stray))
     walk.flush()
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container, Mapping
 
 from confluence_sync.convert import escape
 from confluence_sync.convert.element import Element
@@ -65,6 +65,19 @@ class Walk:
 
     def text(self, raw: str) -> None:
         self.parts.append(escape.text(raw))
+
+    def stray(self, text: str | None) -> None:
+        """Text where only elements belong: white space there is layout."""
+        if text and not text.isspace():
+            self.text(text)
+
+    def beside(self, element: Element, own: Container[str]) -> None:
+        """What a damaged element holds beside the tags that belong in it: the rest of a page can stand there."""
+        self.stray(element.text)
+        for child in element:
+            if child.tag not in own:
+                self.visit(child)
+            self.stray(child.tail)
 
     def flush(self) -> None:
         """Ends the paragraph in the making, also that of every inline element still open around it."""
