@@ -11,7 +11,9 @@ from typing import Any
 import pytest
 
 from confluence_sync import rotate
+from confluence_sync.model import Page
 from confluence_sync.plan import Wanted
+from confluence_sync.prepare import Batch
 from confluence_sync.report import Report
 from confluence_sync.run import Means
 from confluence_sync.simulator.server import Simulator
@@ -69,11 +71,12 @@ class Faulty:
     def breaks(self, monkeypatch: pytest.MonkeyPatch) -> Any:
         real = rotate.with_names
 
-        def with_names(*args: Any) -> Iterator[Any]:
+        def with_names(*args: Any) -> Iterator[Batch]:
             for batch in real(*args):
-                yield [
-                    Failure(p.ref.id, p.ref.title, "broken") if getattr(p, "ref", None) and p.ref.id == self.page_id else p for p in batch
+                read = [
+                    Failure(p.ref.id, p.ref.title, "broken") if isinstance(p, Page) and p.ref.id == self.page_id else p for p in batch.pages
                 ]
+                yield Batch(read, batch.names)
 
         @contextmanager
         def broken() -> Iterator[None]:

@@ -15,7 +15,7 @@ import pytest
 import confluence_sync.prepare as prepare_module
 from confluence_sync.errors import ConfluenceSyncError
 from confluence_sync.model import Page, PageRef, utf8
-from confluence_sync.prepare import AHEAD, GROUP_BYTES, LOSSES, Cut, Packed, Prepared, Workshop, _quota, cut_for, prepare, processors
+from confluence_sync.prepare import AHEAD, GROUP_BYTES, LOSSES, Batch, Cut, Packed, Prepared, Workshop, _quota, cut_for, prepare, processors
 from confluence_sync.source.base import Failure
 from confluence_sync.workers import Workers
 
@@ -47,7 +47,7 @@ def workshop() -> Iterator[Callable[..., Workshop]]:
 
 
 def done(workshop: Workshop, *batches: list[Page | Failure]) -> list[Prepared | Failure]:
-    return [one for group in workshop.run(batches, {}) for one in group]
+    return [one for group in workshop.run(Batch(pages, {}) for pages in batches) for one in group]
 
 
 def ids(found: list[Prepared | Failure]) -> list[str]:
@@ -128,13 +128,13 @@ def test_a_slow_reader_holds_the_work_back(workshop: Callable[..., Workshop]) ->
     """No more than a few groups are taken ahead of who uses them, so that memory does not grow with the space."""
     taken: list[int] = []
 
-    def batches() -> Iterator[list[Page | Failure]]:
+    def batches() -> Iterator[Batch]:
         for number in range(50):
             taken.append(number)
-            yield [page(number)]
+            yield Batch([page(number)], {})
 
     one = workshop(cpus=2)
-    groups = one.run(batches(), {})
+    groups = one.run(batches())
     next(groups)
     assert len(taken) <= 2 * AHEAD + 1
     assert sum(1 for _ in groups) == 49
@@ -212,7 +212,7 @@ SCRIPT = """
 import sys
 import confluence_sync.prepare as module
 from confluence_sync.model import Page, PageRef
-from confluence_sync.prepare import Workshop, cut_for
+from confluence_sync.prepare import Batch, Workshop, cut_for
 from poison import Poison
 
 def page(number, body):
@@ -224,7 +224,7 @@ size, poisoned = int(sys.argv[1]), dict(zip(map(int, sys.argv[2::2]), sys.argv[3
 text = b"<p>" + b"x" * size + b"</p>"
 pages = [page(n, Poison(poisoned[n].encode() + text) if n in poisoned else text) for n in range(8)]
 workshop = Workshop(cut_for(1000, 180), 1000, cpus=2)
-for group in workshop.run([pages], {}):
+for group in workshop.run([Batch(pages, {})]):
     for one in group:
         print(getattr(one, "page_id", None) or one.ref.id, getattr(one, "why", "came"), flush=True)
 workshop.close()
@@ -291,7 +291,7 @@ def test_closing_comes_before_anything_was_done_and_twice(workshop: Callable[...
     """A workshop that was closed begins again when it is given something, and leaves no process behind."""
     one = workshop(expected=1000, cpus=2)
     one.close()
-    groups = one.run([[big(1)]], {})
+    groups = one.run([Batch([big(1)], {})])
     next(groups)
     one.close()
     one.close()

@@ -14,6 +14,7 @@ import pytest
 from confluence_sync.fetch import FEWEST, fetched
 from confluence_sync.mentions import with_names
 from confluence_sync.model import Page, PageRef, Presence, Scope
+from confluence_sync.prepare import Batch
 from confluence_sync.simulator.faults import read_rules
 from confluence_sync.simulator.server import Simulator
 from confluence_sync.source.base import Failure
@@ -241,7 +242,7 @@ class Names:
         self.noted |= names
 
 
-def named(known: Any, users: dict[str, str], concurrency: int = 1) -> list[Any]:
+def named(known: Any, users: dict[str, str], concurrency: int = 1) -> list[Batch]:
     return list(with_names(known, known, map(refs, range(len(known.batches))), concurrency, known, "scope", users))
 
 
@@ -254,16 +255,23 @@ def test_names_of_mentioned_users_are_asked_once() -> None:
     """Each user is looked up once and remembered; who has no name and who is known is not asked for again in the same run."""
     batches: list[list[Page | Failure]] = [
         [mentioning("ada", "bob"), Failure("2", "t", "why")],
-        [mentioning("bob", "carl")],
-        [mentioning("ada")],
+        [mentioning("bob", "carl", "nameless")],
+        [mentioning("ada", "nameless")],
     ]
     known: Any = Names(*batches)
     users = {"ada": "Ada"}
     (first, failure), second, third = batches
-    assert named(known, users) == [[failure], [first], second, third]
-    assert known.asked == [["bob"], ["carl"]]
+    assert [batch.pages for batch in named(known, users)] == [[failure], [first], second, third]
+    assert known.asked == [["bob"], ["carl", "nameless"]]
     assert users == {"ada": "Ada", "bob": "Name of bob", "carl": "Name of carl"}
     assert known.noted == {"bob": "Name of bob", "carl": "Name of carl"}
+
+
+def test_pages_travel_with_the_names_they_need_alone() -> None:
+    """A large site has thousands of names, of which a batch mentions a few."""
+    pages: list[Page | Failure] = [mentioning("ada"), replace(mentioning("new"), ref=PageRef("2", 1, "t"))]
+    users = {"ada": "Ada", "bob": "Bob"}
+    assert named(Names(pages), users) == [Batch([pages[0]], {"ada": "Ada"}), Batch([pages[1]], {"new": "Name of new"})]
 
 
 def test_pages_without_mentions_do_not_wait_for_names() -> None:
@@ -274,10 +282,10 @@ def test_pages_without_mentions_do_not_wait_for_names() -> None:
     known.names = lambda user_ids: (answered.wait(20), real(user_ids))[1]
     users: dict[str, str] = {}
     batches = with_names(known, known, [refs(0)], 1, known, "scope", users)
-    assert next(batches) == [other]
+    assert next(batches) == Batch([other], {})
     assert users == {}
     answered.set()
-    assert next(batches) == [mentioning("ada")]
+    assert next(batches) == Batch([mentioning("ada")], {"ada": "Name of ada"})
     assert users == {"ada": "Name of ada"}
 
 
@@ -302,7 +310,7 @@ def test_batches_that_are_read_at_once_do_not_ask_for_the_same_names() -> None:
     real = known.names
     known.names = lambda user_ids: (time.sleep(0.005), real(user_ids))[1]
     users: dict[str, str] = {}
-    assert named(known, users, concurrency=8) == list(known.batches)
+    assert [batch.pages for batch in named(known, users, concurrency=8)] == list(known.batches)
     asked = [user for some in known.asked for user in some]
     assert sorted(asked) == sorted({"ada", *(f"u{n}" for n in range(10))})
     assert known.noted == users

@@ -11,12 +11,12 @@ from confluence_sync.config import Settings
 from confluence_sync.convert import CONVERTER_VERSION, to_markdown
 from confluence_sync.errors import SettingsError
 from confluence_sync.export_folder import FolderBackend, FolderStore, file_name, file_text
-from confluence_sync.fetch import Fetched
 from confluence_sync.gone import delete_gone, refused_deletions
 from confluence_sync.listing import count_missing, make_plan, refs_to_fetch, spool
 from confluence_sync.mentions import read_unnamed_again, with_names
 from confluence_sync.model import Entry, Page, digest
 from confluence_sync.plan import Kind, Plan, Wanted
+from confluence_sync.prepare import Batch
 from confluence_sync.report import FailedPage, Held, Report, SpaceReport
 from confluence_sync.run import Means, Run, opened
 from confluence_sync.settings_kinds import Secret
@@ -96,24 +96,24 @@ def _write(job: Run, store: FolderStore, one: Chosen, plan: Plan, report: SpaceR
     if not plan.fetches:
         return
     job.progress.stage(f"writing {one.space.name} ({one.space.key})", plan.fetches)
-    users, refs = job.state.names(job.source.id), refs_to_fetch(job.state, plan.scope, BULK)
+    refs, known = refs_to_fetch(job.state, plan.scope, BULK), job.state.names(job.source.id)
     made_by, done = recipe(one.space.key, one.space.name), 0
-    for batch in with_names(job.source, one.space, refs, job.settings.concurrency, job.state, plan.scope, users):
-        _write_batch(job, store, plan.scope, batch, users, made_by, report)
-        done += len(batch)
+    for batch in with_names(job.source, one.space, refs, job.settings.concurrency, job.state, plan.scope, known):
+        _write_batch(job, store, plan.scope, batch, made_by, report)
+        done += len(batch.pages)
         job.progress.at(done)
 
 
-def _write_batch(job: Run, store: FolderStore, key: str, batch: Fetched, users: dict[str, str], made_by: str, report: SpaceReport) -> None:
+def _write_batch(job: Run, store: FolderStore, key: str, batch: Batch, made_by: str, report: SpaceReport) -> None:
     """The state names the files before they are there and settles afterwards: a crash in between only makes the pages be written again."""
-    pages = [page for page in batch if isinstance(page, Page)]
-    report.failed += [FailedPage(f.page_id, f.title, f.why) for f in batch if isinstance(f, Failure)]
-    report.pages.failed += len(batch) - len(pages)
+    pages = [page for page in batch.pages if isinstance(page, Page)]
+    report.failed += [FailedPage(f.page_id, f.title, f.why) for f in batch.pages if isinstance(f, Failure)]
+    report.pages.failed += len(batch.pages) - len(pages)
     before = job.state.entries(key, [page.ref.id for page in pages])
     entries = [_entry(page, made_by) for page in pages]
     job.state.put(key, [replace(before.get(entry.page_id, entry), settled=False) for entry in entries])
     for page in pages:
-        changed = store.put(file_name(page), file_text(page, to_markdown(page, users).markdown), page.updated_at)
+        changed = store.put(file_name(page), file_text(page, to_markdown(page, batch.names).markdown), page.updated_at)
         _count(report, known=page.ref.id in before, changed=changed)
     _drop_old_names(store, before, entries)
     job.state.put(key, entries)

@@ -10,10 +10,7 @@ from threading import Event
 from time import monotonic
 from typing import Protocol, TypeVar
 
-from confluence_sync.model import Page, PageRef, Space
-from confluence_sync.source.base import Failure
-
-Fetched = list[Page | Failure]
+from confluence_sync.model import PageRef, Space
 
 FEWEST = 2  # the answer in use and the one after it; each holds a few megabytes
 NO_WAIT = 0.005  # seconds in which an answer that is there comes from another thread

@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from itertools import compress
 
 from confluence_sync.convert import mentioned_users
-from confluence_sync.fetch import Fetched, fetched
+from confluence_sync.fetch import fetched
 from confluence_sync.model import Page, PageRef, Space, batched
-from confluence_sync.source.base import Source
+from confluence_sync.prepare import Batch
+from confluence_sync.source.base import Failure, Source
 from confluence_sync.state import State
 
 AT_ONCE = 250
@@ -19,7 +20,7 @@ AT_ONCE = 250
 
 @dataclass(frozen=True, slots=True)
 class _News:
-    """What looking up the users of a batch gave: names by user id, or for each page that goes in without them one user it mentions."""
+    """What looking up the users of some pages gave: new names by user id, or for each page that goes in without them one it mentions."""
 
     names: dict[str, str]
     unnamed: dict[str, str]
@@ -27,11 +28,10 @@ class _News:
 
 @dataclass(frozen=True, slots=True)
 class _Read:
-    """A batch: the pages whose users are known, and those that wait for news of theirs."""
+    """Pages whose users are known, and those that wait for news of theirs."""
 
-    named: Fetched
-    unnamed: Fetched
-    news: Future[_News] | None = None
+    named: Batch
+    waiting: Future[tuple[Batch, _News]] | None = None
 
 
 class _Naming:
@@ -39,25 +39,33 @@ class _Naming:
 
     def __init__(self, source: Source, users: dict[str, str]) -> None:
         self._source, self._users = source, users
+        self._asked = set(users)  # also for who has no name
         self._asking = ThreadPoolExecutor(1, "names")
 
     def pages(self, refs: list[PageRef], space: Space) -> _Read:
         batch = self._source.pages(refs, space)
         mentioned = {page.ref.id: mentioned_users(page.utf8) for page in batch if isinstance(page, Page)}
-        unknown = {page_id: users for page_id, users in mentioned.items() if not users <= self._users.keys()}
+        unknown = {page_id: users for page_id, users in mentioned.items() if not users <= self._asked}
         if not unknown:
-            return _Read(batch, [])
+            return _Read(self._batch(batch, mentioned))
         waits = [isinstance(page, Page) and page.ref.id in unknown for page in batch]
         named = [page for page, wait in zip(batch, waits, strict=True) if not wait]
-        return _Read(named, list(compress(batch, waits)), self._asking.submit(self._look_up, unknown))
+        return _Read(self._batch(named, mentioned), self._asking.submit(self._look_up, list(compress(batch, waits)), unknown))
 
-    def _look_up(self, mentioned: dict[str, set[str]]) -> _News:
-        unknown = {page_id: [user for user in users if user not in self._users] for page_id, users in mentioned.items()}
-        found = _names(self._source, sorted(set().union(*unknown.values())))
+    def _batch(self, pages: list[Page | Failure], mentioned: Mapping[str, set[str]]) -> Batch:
+        """With no names but those of who is mentioned: all of a large site's would go along with every few pages."""
+        users = set().union(*(mentioned[page.ref.id] for page in pages if isinstance(page, Page)))
+        return Batch(pages, {user: self._users[user] for user in users if user in self._users})
+
+    def _look_up(self, pages: list[Page | Failure], mentioned: Mapping[str, set[str]]) -> tuple[Batch, _News]:
+        unknown = {page_id: users - self._asked for page_id, users in mentioned.items()}
+        asked = set().union(*unknown.values())
+        found = _names(self._source, sorted(asked))
         if found is None:
-            return _News({}, {page_id: min(users) for page_id, users in unknown.items() if users})
+            return self._batch(pages, mentioned), _News({}, {page_id: min(users) for page_id, users in unknown.items() if users})
         self._users.update(found)
-        return _News(found, {})
+        self._asked |= asked
+        return self._batch(pages, mentioned), _News(found, {})
 
     def close(self) -> None:
         self._asking.shutdown(wait=False, cancel_futures=True)
@@ -65,19 +73,20 @@ class _Naming:
 
 def with_names(
     source: Source, space: Space, refs: Iterable[list[PageRef]], concurrency: int, state: State, scope: str, users: dict[str, str]
-) -> Iterator[Fetched]:
-    """The pages of each batch, in order; before them, `users` has got the names of those they mention, as far as they are given.
+) -> Iterator[Batch]:
+    """The pages of each batch, in order, with the names of those they mention, as far as they are given; `users` are those known before.
 
     Of a batch that mentions users who are new, the pages that do not come first: on a slow line the others wait for a request more.
     Pages that go in without names are remembered: read_unnamed_again() in the next run brings the names in.
     """
     with closing(_Naming(source, users)) as naming:
         for read in fetched(naming, space, refs, concurrency):
-            if read.named or not read.news:
+            if read.named.pages or not read.waiting:
                 yield read.named
-            if read.news:
-                _note(state, source, scope, read.news.result())
-                yield read.unnamed
+            if read.waiting:
+                batch, news = read.waiting.result()
+                _note(state, source, scope, news)
+                yield batch
 
 
 def _note(state: State, source: Source, scope: str, news: _News) -> None:

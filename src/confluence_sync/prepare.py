@@ -26,6 +26,14 @@ INLINE_PAGES = 60  # starting two workers costs as much CPU as this many pages
 
 
 @dataclass(frozen=True, slots=True)
+class Batch:
+    """Pages to prepare, failures of who read them among these, and the names of users they mention, by account id, user key or login."""
+
+    pages: list[Page | Failure]
+    names: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
 class Cut:
     """How pages are cut: the chunker's limits, in tokens, and the fingerprint of everything that shapes the text."""
 
@@ -97,9 +105,10 @@ class Pool(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class _Job:
-    """Pages on their way through a pool."""
+    """Pages on their way through a pool, and the names that go along."""
 
     group: list[Page]
+    names: Mapping[str, str]
     future: Future[Packed]
     pool: Pool
 
@@ -118,31 +127,31 @@ class Workshop:
         # Processes start now, to be ready when the first bodies are there.
         self._pool: Pool | None = _thread() if self._inline else _processes(self.workers)
 
-    def run(self, batches: Iterable[list[Page | Failure]], users: Mapping[str, str]) -> Iterator[list[Prepared | Failure]]:
+    def run(self, batches: Iterable[Batch]) -> Iterator[list[Prepared | Failure]]:
         """Groups of prepared pages in the order of the pages; at most a few groups wait, so a slow reader holds everything back."""
         waiting: deque[_Job] = deque()
         for batch in batches:
-            failed: list[Prepared | Failure] = [page for page in batch if isinstance(page, Failure)]
+            failed: list[Prepared | Failure] = [page for page in batch.pages if isinstance(page, Failure)]
             if failed:
                 yield failed
-            for group in _groups([page for page in batch if isinstance(page, Page)]):
-                waiting.append(self._submit(group, users))
+            for group in _groups([page for page in batch.pages if isinstance(page, Page)]):
+                waiting.append(self._submit(group, batch.names))
                 if len(waiting) > self.workers * AHEAD:
-                    yield self._collect(waiting.popleft(), users)
+                    yield self._collect(waiting.popleft())
         while waiting:
-            yield self._collect(waiting.popleft(), users)
+            yield self._collect(waiting.popleft())
 
     def close(self) -> None:
         if self._pool:
             self._pool.end()
             self._pool = None
 
-    def _submit(self, group: list[Page], users: Mapping[str, str]) -> _Job:
+    def _submit(self, group: list[Page], names: Mapping[str, str]) -> _Job:
         if self._pool is None:
             self._pool = _thread() if self._inline else _processes(self.workers)
-        return _Job(group, self._pool.submit(group, self.cut, users), self._pool)
+        return _Job(group, names, self._pool.submit(group, self.cut, names), self._pool)
 
-    def _collect(self, job: _Job, users: Mapping[str, str], alone: bool = False) -> list[Prepared | Failure]:
+    def _collect(self, job: _Job, alone: bool = False) -> list[Prepared | Failure]:
         done, error = _outcome(job.future, PAGE_SECONDS * len(job.group))
         if error is None:
             self._lost_in_a_row = 0
@@ -150,17 +159,17 @@ class Workshop:
         if isinstance(error, (BrokenExecutor, CancelledError, TimeoutError)) and job.pool is self._pool:
             self._lose()
         if isinstance(error, CancelledError):  # its pool broke, or was ended, for another's sake
-            return self._collect(self._submit(job.group, users), users, alone)
+            return self._collect(self._submit(job.group, job.names), alone)
         if len(job.group) == 1 and (alone or not isinstance(error, (BrokenExecutor, TimeoutError))):
             return [_failure(job.group[0], error)]
-        return self._one_by_one(job.group, error, users)
+        return self._one_by_one(job, error)
 
-    def _one_by_one(self, group: list[Page], error: BaseException, users: Mapping[str, str]) -> list[Prepared | Failure]:
+    def _one_by_one(self, job: _Job, error: BaseException) -> list[Prepared | Failure]:
         """A dead or stuck worker takes along what waits for it, so each page gets the blame only for what happens to it alone: in a pool
         that has nothing else to do. Groups of the pool before are done again when their turn comes."""
         self.close()
-        log.warning("%d pages are converted one by one, because something failed beside them: %r", len(group), error)
-        return [done for page in group for done in self._collect(self._submit([page], users), users, alone=True)]
+        log.warning("%d pages are converted one by one, because something failed beside them: %r", len(job.group), error)
+        return [done for page in job.group for done in self._collect(self._submit([page], job.names), alone=True)]
 
     def _lose(self) -> None:
         """A dead or stuck worker takes its pool along. Raises ConfluenceSyncError when workers die whatever page they get."""

@@ -161,9 +161,9 @@ class Rotation:
         """Fetches and converts what the generation lacks, in overlapping stages."""
         job, waiting = self.job, self.state.count(generation, PENDING, WRITING)
         with closing(Workshop(job.cut, waiting)) as workshop:
-            users, refs = job.state.names(job.source.id), self.state.pending(generation, BULK)
-            pages = with_names(job.source, self.scope.space, refs, job.settings.concurrency, job.state, self.plan.scope, users)
-            yield from workshop.run(pages, users)
+            refs, known = self.state.pending(generation, BULK), job.state.names(job.source.id)
+            pages = with_names(job.source, self.scope.space, refs, job.settings.concurrency, job.state, self.plan.scope, known)
+            yield from workshop.run(pages)
 
     def switch(self, generation: Generation) -> None:
         """Readers see the new one from here on."""

@@ -53,9 +53,8 @@ def write_pages(job: Run, space: Space, key: str, refs: Iterable[list[PageRef]],
     """Fetches, converts and writes these pages until all are done or the time is over."""
     workshop = Workshop(job.cut, expected)
     try:
-        users = job.state.names(job.source.id)
-        pages = with_names(job.source, space, refs, job.settings.concurrency, job.state, key, users)
-        for bundle, done in enumerate(patch(job.state, job.store, key, workshop.run(pages, users), report, job.wanted.rebuild), 1):
+        pages = with_names(job.source, space, refs, job.settings.concurrency, job.state, key, job.state.names(job.source.id))
+        for bundle, done in enumerate(patch(job.state, job.store, key, workshop.run(pages), report, job.wanted.rebuild), 1):
             job.progress.at(done)
             if bundle % TIDIED_EVERY == 0:
                 give_back()
