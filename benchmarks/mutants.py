@@ -151,7 +151,7 @@ MUTANTS = (
     Mutant("sync.py", "a store that keeps nothing is believed", "    if lost:\n", "    if False:\n"),
     Mutant("run.py", "two runs at once", "    if not state.database.lock(", "    if False and not state.database.lock("),
     Mutant("state.py", "a newer state is written over", "        if found > SCHEMA_VERSION:\n", "        if False:\n"),
-    Mutant("database.py", "half a transaction is kept", '                self._connection.execute("rollback")\n', '                self._connection.execute("commit")\n'),
+    Mutant("database.py", "half a transaction is kept", "            yield\n            with self._mapped():\n", "            try:\n                yield\n            finally:\n"),
     Mutant("stores/sqlite.py", "no stamp", "UPDATE collection SET stamp = hex(randomblob(8)) WHERE number = ?", "UPDATE collection SET stamp = stamp WHERE number = ?"),
     # the embedded store's file
     Mutant("stores/sqlite_file.py", "an earlier version goes on writing past the index", '    connection.execute("CREATE VIEW collections AS SELECT * FROM collection")\n', '    connection.execute("CREATE TABLE collections AS SELECT * FROM collection")\n'),
