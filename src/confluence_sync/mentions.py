@@ -84,16 +84,15 @@ def with_names(
             if read.named.pages or not read.waiting:
                 yield read.named
             if read.waiting:
-                batch, news = read.waiting.result()
-                _note(state, source, scope, news)
-                yield batch
+                yield _noted(state, source, scope, *read.waiting.result())  # without a name here, under which it would live on
 
 
-def _note(state: State, source: Source, scope: str, news: _News) -> None:
+def _noted(state: State, source: Source, scope: str, batch: Batch, news: _News) -> Batch:
     if news.unnamed:
         _note_unnamed(state, scope, news.unnamed)
     elif news.names:
         state.note_names(source.id, news.names)
+    return batch
 
 
 def read_unnamed_again(source: Source, state: State, scope: str) -> None:
