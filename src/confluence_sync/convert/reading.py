@@ -6,8 +6,7 @@ import re
 from html import escape, unescape
 
 from confluence_sync.convert.element import Element
-from confluence_sync.convert.parsing import NotWellFormed, parsed
-from confluence_sync.convert.repair import repaired
+from confluence_sync.convert.parsing import NotWellFormed, mended, parsed
 
 AC = "{ac}"
 RI = "{ri}"
@@ -29,6 +28,6 @@ def tree(body: str) -> tuple[Element, bool]:
 def _mended(body: str) -> Element:
     """The body after a repair of its tags; should even that not parse, its text alone."""
     try:
-        return parsed(repaired(body))
+        return mended(body)
     except NotWellFormed:
         return parsed(escape(_ILLEGAL.sub("", unescape(_TAG.sub(" ", body))), quote=False))

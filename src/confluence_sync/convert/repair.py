@@ -17,7 +17,7 @@ _TOKEN = re.compile(
 )
 _ATTRIBUTE = re.compile(r"([A-Za-z_][A-Za-z0-9_:.-]*)\s*=\s*(\"[^\"]*\"|'[^']*'|[^\s\"'>]+)")
 _NAME = re.compile(r"(?:(?:ac|ri|at):)?[A-Za-z_][A-Za-z0-9_.-]*")
-_VOID = {"br", "hr", "img", "col", "input", "meta", "link", "wbr", "area", "base", "embed", "source", "track"}
+VOID = {"br", "hr", "img", "col", "input", "meta", "link", "wbr", "area", "base", "embed", "source", "track"}
 _BAD_REFERENCE = re.compile(r"&(#\d+|#[xX][0-9a-fA-F]+);?")
 
 
@@ -54,7 +54,7 @@ def _tag(token: re.Match[str]) -> _Tag:
     if token["end"]:
         return _Tag(name, "", False)
     attributes = token["attributes"]
-    whole = attributes.endswith("/") or name in _VOID
+    whole = attributes.endswith("/") or name in VOID
     return _Tag(name, f"<{name}{_attributes(attributes)}{'/' if whole else ''}>", whole)
 
 
