@@ -47,7 +47,7 @@ def workshop() -> Iterator[Callable[..., Workshop]]:
 
 
 def done(workshop: Workshop, *batches: list[Page | Failure]) -> list[Prepared | Failure]:
-    return [one for group in workshop.run(Batch(pages, {}) for pages in batches) for one in group]
+    return [one for group in workshop.run(Batch(list(pages), {}) for pages in batches) for one in group]
 
 
 def ids(found: list[Prepared | Failure]) -> list[str]:
@@ -151,6 +151,16 @@ def test_a_large_batch_is_cut_into_groups(workshop: Callable[..., Workshop], mon
     monkeypatch.setattr(prepare_module, "prepare", counted)
     done(workshop(), [big(1), page(2), page(3), big(4), page(5)])
     assert sizes == [1, 3, 1]
+
+
+def test_pages_do_not_live_as_long_as_their_batch(workshop: Callable[..., Workshop]) -> None:
+    """Who read a batch may hold it until the next is there; what of it was handed on is not in it any more."""
+    batch = Batch([big(1), big(2), big(3), big(4), big(5), page(6)], {})
+    groups = workshop(cpus=1).run([batch])
+    next(groups)
+    assert [one.ref.id for one in batch.pages if isinstance(one, Page)] == ["6", "5"]
+    assert len(list(groups)) == 5
+    assert batch.pages == []
 
 
 @pytest.mark.parametrize("between", [" ", "</p><p>"], ids=["one paragraph", "many paragraphs"])

@@ -27,7 +27,8 @@ INLINE_PAGES = 60  # starting two workers costs as much CPU as this many pages
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Pages to prepare, failures of who read them among these, and the names of users they mention, by account id, user key or login."""
+    """Pages to prepare, failures of who read them among these, and the names of users they mention, by account id, user key or login.
+    Whoever prepares them empties `pages`."""
 
     pages: list[Page | Failure]
     names: Mapping[str, str]
@@ -134,7 +135,7 @@ class Workshop:
             failed: list[Prepared | Failure] = [page for page in batch.pages if isinstance(page, Failure)]
             if failed:
                 yield failed
-            for group in _groups([page for page in batch.pages if isinstance(page, Page)]):
+            for group in _groups(batch.pages):
                 waiting.append(self._submit(group, batch.names))
                 if len(waiting) > self.workers * AHEAD:
                     yield self._collect(waiting.popleft())
@@ -200,17 +201,19 @@ def _failure(page: Page, error: BaseException) -> Failure:
     return Failure(page.ref.id, page.ref.title, why)
 
 
-def _groups(pages: list[Page]) -> Iterator[list[Page]]:
-    group: list[Page] = []
-    size = 0
-    for page in pages:
-        group.append(page)
-        size += len(page.utf8)
-        if size >= GROUP_BYTES:
+def _groups(pages: list[Page | Failure]) -> Iterator[list[Page]]:
+    """Takes the pages out of the list: who read them still has it, and they would live in it until the next list is there."""
+    pages.reverse()
+    while pages:
+        group: list[Page] = []
+        size = 0
+        while pages and size < GROUP_BYTES:
+            page = pages.pop()
+            if isinstance(page, Page):
+                group.append(page)
+                size += len(page.utf8)
+        if group:
             yield group
-            group, size = [], 0
-    if group:
-        yield group
 
 
 class _Thread:
