@@ -9,6 +9,7 @@ from time import monotonic
 
 import pytest
 
+from confluence_sync import first_fill
 from confluence_sync.errors import RemoteError, ServerFailed
 from confluence_sync.fetch import as_they_come
 from confluence_sync.model import PageRef, Space
@@ -54,6 +55,14 @@ def test_bodies_are_read_before_the_listing_ends(empty: Bench) -> None:
     assert times[BODIES][0] - times[LISTING][2] < 1.5
     assert (report.exit, report.pages.listed, report.pages.new, report.listing_complete) == (0, PAGES, PAGES, True)
     assert empty.trouble() == ""
+
+
+def test_what_a_listing_took_is_given_back(empty: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its answers wait while pages are written; once all of it is in, the holes that they leave go, before the rest is read."""
+    given: list[int] = []
+    monkeypatch.setattr(first_fill, "give_back", lambda: given.append(asked(empty, LISTING)))
+    assert empty.sync().exit == 0
+    assert given == [asked(empty, LISTING)]
 
 
 def test_a_listing_does_not_wait_for_its_reader() -> None:

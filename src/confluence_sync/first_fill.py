@@ -11,6 +11,7 @@ from confluence_sync.bindings import bind, scope_key, scope_of
 from confluence_sync.errors import RemoteError, ServerFailed
 from confluence_sync.listing import Arriving, Listing, listed, refs_to_fetch, spool
 from confluence_sync.live import LiveStore
+from confluence_sync.memory import give_back
 from confluence_sync.mentions import forget_unnamed
 from confluence_sync.model import PageRef, Scope
 from confluence_sync.plan import Kind, Plan
@@ -94,6 +95,7 @@ class _Coming:
         if self.listing:
             self.job.progress.expect(self.listing.count)
             _find_rest(state, key)
+            give_back()  # answers that waited left a larger heap, over which what is written from here on would spread
             yield from refs_to_fetch(state, key, BULK)
 
     def _arrived(self, arriving: Arriving) -> Iterator[list[PageRef]]:
