@@ -20,7 +20,7 @@ FROM_SRC = (
     "chunk", "chunking.assembly", "chunking.blocks", "chunking.context", "chunking.cuts", "chunking.pieces", "chunking.sections",
     "chunking.units",
 )  # fmt: skip
-OWN = ("cl100k", "convert.element", "convert.entities", "convert.parsing", "convert.scan")
+OWN = ("cl100k", "convert.element", "convert.entities", "convert.mending", "convert.parsing", "convert.scan")
 FLAGS = [] if sys.platform == "win32" else ["-O2", "-g0", "-Werror=incompatible-pointer-types", "-Werror=implicit-function-declaration"]
 
 

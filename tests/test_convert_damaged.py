@@ -152,7 +152,7 @@ def test_a_quarter_of_a_megabyte_in_time(body: str) -> None:
 
 def test_what_no_repair_mends(monkeypatch: pytest.MonkeyPatch) -> None:
     """Should a repair ever yield no XML, the page's text is kept without its tags."""
-    monkeypatch.setattr("confluence_sync.convert.parsing.repaired", lambda body: "<still broken")
+    monkeypatch.setattr("confluence_sync.convert.mending.repaired", lambda body: "<still broken")
     converted = to_markdown(page("<p>one &eacute;<p>two &#0;"))
     assert converted.markdown == "one é two \ufffd"
     assert converted.fallback

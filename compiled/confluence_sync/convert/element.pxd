@@ -8,3 +8,6 @@ cdef class Element:
 
 
 cpdef str plain(Element element)
+
+
+cdef Element adopted(top)

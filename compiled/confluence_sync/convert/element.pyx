@@ -72,3 +72,16 @@ cdef list _texts(Element element, str line_break):
                     waiting.append(child.tail)
                 waiting.append(child)
     return found
+
+
+cdef Element adopted(top):
+    """lxml's element and all below it as ours."""
+    cdef Element ours = Element.__new__(Element), root = ours
+    waiting = [(top, ours)]
+    while waiting:
+        theirs, ours = waiting.pop()
+        ours.tag, ours.text, ours.tail = theirs.tag, theirs.text, theirs.tail
+        ours.attributes = dict(theirs.attrib) or None
+        ours.children = [Element.__new__(Element) for _ in theirs] or None
+        waiting.extend(zip(theirs, ours))
+    return root

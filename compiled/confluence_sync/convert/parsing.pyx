@@ -1,88 +1,36 @@
-"""Reads a body into elements. What this parser is sure of it reads exactly as lxml does, only faster; the rest it leaves to lxml. So with
-a body whose tags do not balance: what is surely the same as after a repair (repair.py) is read at once."""
+"""Reads a body into elements. What this parser is sure of it reads exactly as lxml does, only faster; the rest it leaves to lxml."""
 
-cimport cython
 from cpython.unicode cimport PyUnicode_DATA, PyUnicode_FindChar, PyUnicode_KIND, PyUnicode_READ, PyUnicode_Substring
 from libc.string cimport memcmp
 
-from confluence_sync.convert.element cimport Element
+from confluence_sync.convert.element cimport Element, adopted
 from confluence_sync.convert.entities cimport decoded, resolved
-
-import re
+from confluence_sync.convert.scan cimport legal
 
 from confluence_sync.convert import lxml_tree
 from confluence_sync.convert.lxml_tree import NotWellFormed as NotWellFormed
-from confluence_sync.convert.repair import MAX_DEPTH, VOID, repaired
-
-cdef enum:
-    DEEPEST = 200  # levels: lxml takes more, and gets the bodies that have more
-
-_OPEN_NUMBER = re.compile("&#(?!(?:[0-9]{1,7}|x[0-9a-fA-F]{1,6});)")  # a repair closes it
-_QUOTES = ("'", '"')
 
 
 def parsed(str body):
     """The body under one root element. Raises NotWellFormed."""
     cdef Element root = None
-    cdef _Parser parser
+    cdef Parser parser
     cdef str lines = body.replace("\r\n", "\n").replace("\r", "\n") if "\r" in body else body
-    if _legal(lines):
-        parser = _Parser(lines, False)
+    if legal(lines):
+        parser = Parser(lines)
         root = parser.root()
         if parser.unbalanced:
             raise NotWellFormed("its tags do not balance")
-    return _adopted(lxml_tree.parsed(body)) if root is None else root
+    return adopted(lxml_tree.parsed(body)) if root is None else root
 
 
-def mended(str body):
-    """The body after a repair of its tags under one root element. Raises NotWellFormed."""
-    cdef Element root = _Parser(body, True).root() if _legal(body) else None
-    return parsed(repaired(body)) if root is None else root
+cdef class Parser:
+    """Reads one body from its start to its end. `sure` turns False at the first thing that is for lxml to decide; `unbalanced` tells that a
+    tag is missing. One that `mends` (mending.pyx) goes on there."""
 
-
-cdef Element _adopted(top):
-    """lxml's element and all below it as ours."""
-    cdef Element ours = Element.__new__(Element), root = ours
-    waiting = [(top, ours)]
-    while waiting:
-        theirs, ours = waiting.pop()
-        ours.tag, ours.text, ours.tail = theirs.tag, theirs.text, theirs.tail
-        ours.attributes = dict(theirs.attrib) or None
-        ours.children = [Element.__new__(Element) for _ in theirs] or None
-        waiting.extend(zip(theirs, ours))
-    return root
-
-
-cdef bint _legal(str body):
-    """Whether XML allows every character and, but for a carriage return, takes it as it is."""
-    cdef Py_UCS4 c
-    for c in body:
-        if c < 0x20 and c != 0x09 and c != 0x0A or 0xD800 <= c <= 0xDFFF or c == 0xFFFE or c == 0xFFFF:
-            return False
-    return True
-
-
-@cython.final
-cdef class _Parser:
-    """Reads one body from its start to its end. `sure` turns False at the first thing that is for lxml, or for a repair, to decide;
-    `unbalanced` tells that a tag is missing, unless it mends: then an end tag that closes nothing goes, and what is not closed ends with
-    what it stands in."""
-
-    cdef str body
-    cdef Py_ssize_t at, size, deepest
-    cdef int kind
-    cdef void* data
-    cdef bint sure, mends, loose
-    cdef readonly bint unbalanced
-    cdef Element top, last
-    cdef list above  # the open elements' parents
-    cdef Py_ssize_t names[DEEPEST], lengths[DEEPEST]  # where their names stand, and how long these are
-    cdef str text  # since the last tag, and where there is more than one of them, all
-    cdef list texts
-
-    def __cinit__(self, str body, bint mends):
-        self.body, self.mends = body, mends
-        self.at, self.size, self.deepest = 0, len(body), MAX_DEPTH if mends else DEEPEST
+    def __cinit__(self, str body):
+        self.body = body
+        self.at, self.size, self.deepest = 0, len(body), DEEPEST
         self.kind, self.data = PyUnicode_KIND(body), PyUnicode_DATA(body)
         self.sure = True
         self.above, self.texts = [], []
@@ -126,20 +74,15 @@ cdef class _Parser:
             end = self.size
         raw = PyUnicode_Substring(self.body, self.at, end)
         text = self._sure_of(None if self._holds(">", self.at, end) and "]]>" in raw else self._decoded(raw))
-        self.loose = self.mends and (raw[-1] == "]" or raw.rfind("&") > raw.rfind(";"))
         self.at = end
         if text is not None:
             self._add(text)
 
     cdef str _decoded(self, str raw):
-        if self.mends and "&#" in raw and _OPEN_NUMBER.search(raw):
-            return None
         return decoded(raw)
 
     cdef _dropped(self):
-        """Something between two texts goes; what it kept apart, half an entity or the end of a section, would be one."""
-        if self.loose:
-            self.sure = False
+        """Something between two texts goes."""
 
     cdef _add(self, str text):
         if self.text is None:
@@ -152,7 +95,6 @@ cdef class _Parser:
     cdef _settle(self):
         """The texts since the last tag go where they belong: in front of the first child, or behind the last."""
         cdef str text = self.text
-        self.loose = False
         if text is None:
             return
         if self.texts:
@@ -172,11 +114,9 @@ cdef class _Parser:
             if end < 0 or self._char(end + 2) != ">":
                 self.sure = False
             self.at = end + 3
-            if self.mends:
-                self._dropped()
+            self._dropped()
         elif self.body.startswith("<![CDATA[", self.at):
             end = self.body.find("]]>", self.at + 9)
-            self.loose = False
             if end < 0 or self.mends and self.body.find("</ac:plain-text-", self.at + 9, end) >= 0:
                 self.sure = False
             elif end > self.at + 9:
@@ -208,16 +148,11 @@ cdef class _Parser:
             self.sure = False
             return
         self.at += 1
-        if not self.mends:
-            self.unbalanced = self.sure
-            self.at = self.size
-        elif self.above and (self.top.tag == name or name in [(<Element>one).tag for one in self.above[1:]]):
-            self._settle()
-            while self.top.tag != name:
-                self._close()
-            self._close()
-        else:
-            self._dropped()
+        self._crossing(name)
+
+    cdef _crossing(self, str name):
+        self.unbalanced = self.sure
+        self.at = self.size
 
     cdef bint _equal(self, Py_ssize_t one, Py_ssize_t other, Py_ssize_t length) noexcept:
         """Whether the same characters stand in both places, behind neither of which the body ends."""
@@ -244,7 +179,7 @@ cdef class _Parser:
         if self._char(self.at) != ">" or len(self.above) >= self.deepest:
             self.sure = False
             return
-        whole = whole or self.mends and element.tag in VOID
+        whole = whole or self.mends and element.tag in self.void
         self.at += 1
         if self.top.children is None:
             self.top.children = [element]
@@ -281,6 +216,9 @@ cdef class _Parser:
             self.sure = False
         return found
 
+    cdef _look_at(self, str name, str value):
+        """What a repair might make something else of."""
+
     cdef _attribute(self, Element element):
         cdef str name = self._sure_of(resolved(self._name())), value
         cdef Py_UCS4 sign = self._char(self.at + 1)
@@ -294,9 +232,8 @@ cdef class _Parser:
         if self._holds("<", self.at + 2, end) or (element.attributes is not None and name in element.attributes):
             self.sure = False
             return
-        if self.mends and (name.startswith("xmlns") or value[:1] in _QUOTES or value[-1:] in _QUOTES):  # which a repair takes off
-            self.sure = False
-            return
+        if self.mends:
+            self._look_at(name, value)
         if self._holds("\n", self.at + 2, end) or self._holds("\t", self.at + 2, end):
             value = value.replace("\n", " ").replace("\t", " ")
         self.at = end + 1

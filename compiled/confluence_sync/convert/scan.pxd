@@ -1,2 +1,3 @@
 cpdef bint marked(str text)
 cpdef str collapsed(str text)
+cdef bint legal(str text)

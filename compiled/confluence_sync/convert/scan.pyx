@@ -24,3 +24,12 @@ cpdef str collapsed(str text):
             return " ".join(text.split())
         before = space
     return " ".join(text.split()) if before and size else text
+
+
+cdef bint legal(str body):
+    """Whether XML allows every character and, but for a carriage return, takes it as it is."""
+    cdef Py_UCS4 c
+    for c in body:
+        if c < 0x20 and c != 0x09 and c != 0x0A or 0xD800 <= c <= 0xDFFF or c == 0xFFFE or c == 0xFFFF:
+            return False
+    return True

@@ -6,7 +6,8 @@ import re
 from html import escape, unescape
 
 from confluence_sync.convert.element import Element
-from confluence_sync.convert.parsing import NotWellFormed, mended, parsed
+from confluence_sync.convert.mending import mended
+from confluence_sync.convert.parsing import NotWellFormed, parsed
 
 AC = "{ac}"
 RI = "{ri}"
