@@ -137,7 +137,7 @@ def test_bodies_are_read_as_lxml_reads_them(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_what_does_not_balance_is_read_as_after_a_repair(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A hundred thousand damaged bodies give the tree that they give with the tags that a repair writes, mostly without its help."""
+    """A hundred thousand damaged bodies give the tree of the tags that a repair writes, over 15,000 of them without its help."""
     asked: list[str] = []
     monkeypatch.setattr(mending, "repaired", lambda body: (asked.append(body), repaired(body))[1])
     for number in range(100_000):
