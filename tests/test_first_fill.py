@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from threading import Event
@@ -10,13 +11,16 @@ from time import monotonic
 import pytest
 
 from confluence_sync import first_fill
+from confluence_sync.database import SqliteDatabase
 from confluence_sync.errors import RemoteError, ServerFailed
 from confluence_sync.fetch import as_they_come
-from confluence_sync.model import PageRef, Space
+from confluence_sync.listing import Arriving
+from confluence_sync.model import PageRef, Scope, Space
 from confluence_sync.plan import Wanted
 from confluence_sync.simulator.faults import Rule
 from confluence_sync.simulator.messages import Answer, Request
 from confluence_sync.source.confluence import Confluence
+from confluence_sync.state import State
 from confluence_sync.stores.memory import MemoryBackend
 from tests.torture.bench import Bench, bench
 from tests.torture.world import PAGES, strike
@@ -77,6 +81,36 @@ def test_a_listing_does_not_wait_for_its_reader() -> None:
     assert next(reading)[0] == 0
     assert ended.wait(10)
     assert list(reading) == [(1, True), (2, True), (3, True), (4, True)]
+
+
+def test_answers_of_a_listing_wait_packed(tmp_path: Path) -> None:
+    """Fifty of them, which come while a bundle is written, take 1 MB; as they are used, they would take 4."""
+    ended = Event()
+
+    class Ahead:
+        """Lists 12,500 pages at once, however slow the reader is."""
+
+        def listing(self, _: Space, limit: int) -> Iterator[list[PageRef]]:
+            for start in range(0, 50 * limit, limit):
+                numbers = range(start, start + limit)
+                yield [PageRef(str(10**9 + n), n, f"A page of its own {n}", str(10**9 + n // 9), f"2026-{n:06}Z") for n in numbers]
+            ended.set()
+
+    state = State(SqliteDatabase(tmp_path / "state.db"))
+    space = Space("501", "OPS", "Operations")
+    tracemalloc.start()
+    try:
+        coming = Arriving(state, Ahead(), "key", Scope(space)).batches(250)  # type: ignore[arg-type]  # of a source, only what lists
+        first = next(coming)
+        assert ended.wait(10)
+        waiting = tracemalloc.get_traced_memory()[0]
+        listed = first + [ref for refs in coming for ref in refs]
+    finally:
+        tracemalloc.stop()
+        state.close()
+    assert waiting < 2_000_000
+    assert [ref.id for ref in listed] == [str(10**9 + n) for n in range(12_500)]
+    assert listed[-1] == PageRef("1000012499", 12499, "A page of its own 12499", "1000001388", "2026-012499Z")
 
 
 def test_what_a_listing_raises_reaches_its_reader() -> None:

@@ -47,14 +47,19 @@ def text(parent: JsonObject, key: str, where: str, default: str | None = None) -
     value = parent.get(key, default)
     if value is None and default is not None:
         return default
-    if isinstance(value, bool) or not isinstance(value, (str, int)):
-        raise BadAnswer(f"{where}.{key} must be a text, but is {_kind(value)}")
-    return plain_text(str(value))
+    return plain_text(_text(value, f"{where}.{key}"))
 
 
 def body(parent: JsonObject, where: str) -> bytes | None:
     """The text under `value` in UTF-8, as every database takes it; None where there is none. It may have megabytes."""
-    return utf8(text(parent, "value", where)) if parent.get("value") is not None else None
+    value = parent.get("value")
+    return None if value is None else utf8(_text(value, f"{where}.value"))
+
+
+def _text(value: object, where: str) -> str:
+    if isinstance(value, bool) or not isinstance(value, (str, int)):
+        raise BadAnswer(f"{where} must be a text, but is {_kind(value)}")
+    return str(value)
 
 
 def whole(parent: JsonObject, key: str, where: str) -> int:

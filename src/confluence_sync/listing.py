@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import logging
+import pickle
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from operator import attrgetter
 
 from confluence_sync.database import Value
 from confluence_sync.errors import ServerFailed
@@ -19,6 +21,8 @@ from confluence_sync.state import State
 log = logging.getLogger(__name__)
 
 LIMITS = (250, 125, 60, 25)  # a server that fails on a large page of the listing is asked again from the start, for smaller ones
+
+REF_VALUES = attrgetter("id", "version", "title", "parent_id", "updated_at")
 
 PUT_REF = """insert into listing (scope, page_id, version, title, parent_id, updated_at, fingerprint, labels, inside)
 values (?, ?, ?, ?, ?, ?, ?, null, ?) on conflict (scope, page_id) do update set version = excluded.version, title = excluded.title,
@@ -99,7 +103,7 @@ class Arriving:
         self.seen, self.whole = 0, None
         self.state.database.run("delete from listing where scope = ?", [self.key])
         answers = self.source.listing(self.scope.space, min(size, limit or size))
-        for refs, self.waiting in ((refs, False) for refs in answers) if limit else as_they_come(answers):
+        for refs, self.waiting in ((refs, False) for refs in answers) if limit else _as_they_come(answers):
             hole, hollow = hole or hollow, not refs
             taken = refs[: limit - self.seen] if limit else refs
             self.seen += len(taken)
@@ -109,6 +113,17 @@ class Arriving:
         if hole:
             log.warning("the listing of %s had an empty page in the middle; nothing is deleted on it", self.scope.space.key)
         self.whole = not hole
+
+
+def _as_they_come(answers: Iterator[list[PageRef]]) -> Iterator[tuple[list[PageRef], bool]]:
+    """Each answer, and whether another is there already.
+
+    Fifty may wait while a bundle is written, so they wait packed: 20 KB each instead of a thousand small objects, 150 KB, which
+    would be spread all over the heap and keep it from shrinking long after.
+    """
+    packed = (pickle.dumps([REF_VALUES(ref) for ref in refs], pickle.HIGHEST_PROTOCOL) for refs in answers)
+    for answer, waiting in as_they_come(packed):
+        yield [PageRef(*values) for values in pickle.loads(answer)], waiting
 
 
 def _store(state: State, key: str, scope: Scope, refs: list[PageRef]) -> list[PageRef]:

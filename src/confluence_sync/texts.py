@@ -31,8 +31,12 @@ def plain_text(text: str) -> str:
 
 
 def utf8(text: str) -> bytes:
-    """`text` in UTF-8; lone surrogates, which have no place there, as if they had."""
-    return text.encode("utf-8", "surrogatepass")
+    """`plain_text` of a text that may have megabytes, in UTF-8: encoded once."""
+    try:
+        encoded = text.encode()
+    except UnicodeEncodeError:
+        encoded = plain_text(text).encode()
+    return encoded.replace(b"\0", "\ufffd".encode()) if b"\0" in encoded else encoded
 
 
 def batched(items: list[str], size: int) -> Iterator[list[str]]:

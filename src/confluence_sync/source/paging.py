@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import TypeVar
 from urllib.parse import parse_qs
 
 from confluence_sync.errors import BadAnswer
-from confluence_sync.http import Link
+from confluence_sync.http import Answer, Link
 from confluence_sync.jsonvalue import JsonObject, as_object, child, objects, text
+from confluence_sync.source.large import read_singly
 
 EMPTY_ANSWERS = 3  # an empty page with a `next` happens on real servers; this many in a row is a listing that does not advance
 
 Pairs = list[tuple[str, str]]
+T = TypeVar("T")
 
 
 def follow(link: Link, path: str, params: Pairs) -> Iterator[JsonObject]:
@@ -20,13 +23,30 @@ def follow(link: Link, path: str, params: Pairs) -> Iterator[JsonObject]:
     Only the position is taken from `next` (a cursor, or a start that is counted here, because Data Center under-counts it):
     its host and path belong to the site, where our token must not go.
     """
+
+    def read(answer: Answer) -> tuple[JsonObject, list[JsonObject]]:
+        whole = as_object(answer.json(), path)
+        return whole, objects(whole, "results", path)
+
+    for answer, _ in _followed(link, path, params, read):
+        yield answer
+
+
+def follow_large(link: Link, path: str, params: Pairs, make: Callable[[JsonObject], T]) -> Iterator[tuple[JsonObject, list[T]]]:
+    """The same for answers of megabytes: what stands around the results of each, and what `make` makes of them one at a time."""
+    return _followed(link, path, params, lambda answer: read_singly(answer, path, make))
+
+
+def _followed(
+    link: Link, path: str, params: Pairs, read: Callable[[Answer], tuple[JsonObject, list[T]]]
+) -> Iterator[tuple[JsonObject, list[T]]]:
     position: Pairs = []
     seen: set[str] = set()
     count = empty = 0
     while True:
-        answer = as_object(link.get(path, [*params, *position]), path)
-        found = len(objects(answer, "results", path))
-        yield answer
+        answer, results = read(link.send("GET", path, [*params, *position]))
+        yield answer, results
+        found = len(results)
         following = text(child(answer, "_links", path), "next", path, default="")
         if not following:
             return

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import partial
 
 from confluence_sync.errors import BadAnswer, NotFound
 from confluence_sync.http import Link
-from confluence_sync.jsonvalue import JsonObject, as_object, body, child, objects, taken, text, whole
+from confluence_sync.jsonvalue import JsonObject, as_object, body, child, objects, text, whole
 from confluence_sync.model import PageRef, Space
-from confluence_sync.source.paging import Pairs, base_of, follow
+from confluence_sync.source.paging import Pairs, base_of, follow, follow_large
 from confluence_sync.source.route import RENDERED, Record, in_utc
 
 API = "/wiki/api/v2"
@@ -45,9 +46,10 @@ class V2:
         params: Pairs = [("id", i) for i in page_ids] + [("limit", "250")]
         params += EVERY_STATUS if every_status else [("status", "current")]
         params += [("body-format", "storage")] if bodies else []
-        found = []
-        for answer in self._follow(f"{API}/pages", params):
-            found += [_record(item, "storage" if bodies else "") for item in taken(answer, "results", "pages")]
+        found: list[Record] = []
+        for answer, records in follow_large(self._link, f"{API}/pages", params, partial(_record, form="storage" if bodies else "")):
+            self._note(answer)
+            found += records
         return found
 
     def record(self, page_id: str, *, bodies: bool) -> Record:
