@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from confluence_sync.errors import BadAnswer
-from confluence_sync.jsonvalue import as_list, as_object, child, objects, text, whole
+from confluence_sync.jsonvalue import as_list, as_object, body, child, objects, text, whole
 from confluence_sync.source.route import in_utc
 
 
@@ -38,6 +38,14 @@ def test_a_missing_child_is_an_empty_one() -> None:
 def test_texts(value: object, read: str) -> None:
     """Texts and numbers are texts, in a form that every database takes."""
     assert text({"k": value}, "k", "x") == read
+
+
+@pytest.mark.parametrize(("value", "read"), [("aé", "aé"), (12, "12"), ("a\0\ud83d", "a\ufffd\ufffd"), ("a\0", "a\ufffd"), (None, None)])
+def test_bodies(value: object, read: str | None) -> None:
+    """In UTF-8 as every database takes it, too; none is none."""
+    assert body({"value": value}, "x") == (read.encode() if read is not None else None)
+    with pytest.raises(BadAnswer, match=r"^x\.value must be a text, but is list$"):
+        body({"value": []}, "x")
 
 
 @pytest.mark.parametrize("value", [True, 1.5, [], {}, None])

@@ -37,10 +37,14 @@ def test_every_answer_is_read_as_it_is(items: list[dict[str, object]], links: di
 
 @pytest.mark.parametrize(
     "raw",
-    [b'{"results": [{"a": 1}, {"a": 2}], "_links": {"next": "x"}}', b'{"_links":{"next":"x"},"results":[{"a":1},{"a":2}]}'],
+    [
+        b'{"results": [{"a": 1}, {"a": 2}], "_links": {"next": "x"}}',
+        b'{"_links":{"next":"x"},"results":[{"a":1},{"a":2}]}',
+        b'{"results":[{"a":1},{"a":2}],"_links":{"next":"x"},"errors":[{"b":1},{"b":2}]}',
+    ],
 )
 def test_another_layout_is_read_at_once(raw: bytes) -> None:
-    """With spaces, or with the links first."""
+    """With spaces, with the links first, or with another list behind the results."""
     around, found = read(raw)
     assert found == [{"a": 1}, {"a": 2}]
     assert around["_links"] == {"next": "x"}
