@@ -13,7 +13,7 @@ from confluence_sync.http import MEGABYTE, Answer
 if TYPE_CHECKING:
     from requests import PreparedRequest, Response
 
-READ_AT_ONCE = 64 * 1024  # before it is decompressed: a quarter of a megabyte became more than one, which had to be there twice
+READ_AT_ONCE = 64 * 1024  # before it is decompressed: a quarter of a megabyte becomes nearly one
 
 
 def trust(bundle: Path | None) -> ssl.SSLContext:
