@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import shlex
 import signal
@@ -11,6 +12,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -18,6 +20,8 @@ import requests
 
 from confluence_sync.errors import SettingsError
 from confluence_sync.simulator.running import run_simulator, serve
+from confluence_sync.simulator.server import Simulator
+from tests.simulator_client import family
 
 PROGRAM = "import sys; from confluence_sync.simulator.running import run_simulator as run; "
 
@@ -107,3 +111,26 @@ def test_a_taken_port_and_a_wrong_source_are_named(tmp_path: Path) -> None:
         serve(tmp_path / "none")
     with pytest.raises(SettingsError, match="melt"):
         serve(tmp_path, faults=". -> melt")
+
+
+def test_connections_that_arrive_while_it_stops_are_closed() -> None:
+    """A run that ended with an error may just be asking something more; Python tells of sockets that nobody closed when they are cleared
+    away, and that fails this test."""
+
+    def arrive(port: int, made: list[socket.socket]) -> None:
+        with suppress(OSError):
+            for _ in range(100):  # fewer than may wait to be accepted
+                made.append(socket.create_connection(("127.0.0.1", port), 1))
+
+    for _ in range(20):
+        made: list[socket.socket] = []
+        with Simulator(family(1)) as simulator:
+            arriving = threading.Thread(target=arrive, args=(simulator.port, made))
+            arriving.start()
+            while not made:
+                time.sleep(0.0001)
+        arriving.join(20)
+        assert not arriving.is_alive()
+        for connection in made:
+            connection.close()
+        gc.collect()

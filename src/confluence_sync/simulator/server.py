@@ -119,8 +119,10 @@ class Simulator(Changes):
 
     async def stop(self, server: asyncio.Server) -> None:
         """Stops listening and breaks open connections, then waits until they are gone."""
-        server.close()
-        for connection in list(self.connections):
-            connection.drop()
-        while self.connections:
+        for listening in server.sockets:
+            asyncio.get_running_loop().remove_reader(listening.fileno())
+        while self.connections or len(asyncio.all_tasks()) > 1:  # one that was just accepted is a task until it is there
+            for connection in list(self.connections):
+                connection.drop()
             await asyncio.sleep(0.001)
+        server.close()  # not before: asyncio leaves a connection that it has accepted and not yet made lying about
