@@ -26,12 +26,15 @@ class _News:
     unnamed: dict[str, str]
 
 
+_Waiting = Future[tuple[Batch, _News]]
+
+
 @dataclass(frozen=True, slots=True)
 class _Read:
     """Pages whose users are known, and those that wait for news of theirs."""
 
     named: Batch
-    waiting: Future[tuple[Batch, _News]] | None = None
+    waiting: _Waiting | None = None
 
 
 class _Naming:
@@ -74,17 +77,22 @@ class _Naming:
 def with_names(
     source: Source, space: Space, refs: Iterable[list[PageRef]], concurrency: int, state: State, scope: str, users: dict[str, str]
 ) -> Iterator[Batch]:
-    """The pages of each batch, in order, with the names of those they mention, as far as they are given; `users` are those known before.
+    """The pages of each batch, with the names of those they mention, as far as they are given; `users` are those known before.
 
-    Of a batch that mentions users who are new, the pages that do not come first: on a slow line the others wait for a request more.
+    Of a batch that mentions users who are new, only the pages that do not are given at once. On a slow line the others wait for a request
+    more; until then the next batch is asked for, and they come after what of it need not wait.
     Pages that go in without names are remembered: read_unnamed_again() in the next run brings the names in.
     """
+    late: list[_Waiting] = []  # one, at most: its pages are megabytes
     with closing(_Naming(source, users)) as naming:
         for read in fetched(naming, space, refs, concurrency):
             if read.named.pages or not read.waiting:
                 yield read.named
-            if read.waiting:
-                yield _noted(state, source, scope, *read.waiting.result())  # without a name here, under which it would live on
+            while late:
+                yield _noted(state, source, scope, *late.pop().result())  # without a name here, under which it would live on
+            late += [read.waiting] if read.waiting else []
+        while late:
+            yield _noted(state, source, scope, *late.pop().result())
 
 
 def _noted(state: State, source: Source, scope: str, batch: Batch, news: _News) -> Batch:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ssl
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from threading import Lock
 from typing import TYPE_CHECKING
 
 from confluence_sync.errors import ServerFailed, SettingsError, TooLarge
@@ -64,6 +65,7 @@ class RequestsWire:
         self._session.auth = _as_it_is  # a callable keeps requests from looking into ~/.netrc
         self._session.headers.clear()
         self._session.mount("http://", HTTPAdapter(pool_maxsize=connections, pool_block=True))
+        self._preparing = Lock()
         self._tls: Callable[[], HTTPAdapter] | None = lambda: Trusting(pool_maxsize=connections, pool_block=True)
 
     def send(self, method: str, url: str, headers: Mapping[str, str], content: bytes | None, timeout: float, limit: int) -> Answer:
@@ -85,9 +87,10 @@ class RequestsWire:
 
     def _prepare_tls(self, url: str) -> None:
         """Reading the trust store costs 20 ms of CPU, so it waits for the first https address."""
-        if url.startswith("https:") and self._tls:
-            self._session.mount("https://", self._tls())
-            self._tls = None
+        with self._preparing:
+            if url.startswith("https:") and self._tls:
+                self._session.mount("https://", self._tls())
+                self._tls = None
 
     def close(self) -> None:
         self._session.close()

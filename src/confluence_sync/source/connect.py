@@ -9,31 +9,34 @@ from confluence_sync.config import Settings
 from confluence_sync.errors import RemoteError
 from confluence_sync.http import Link, Patience
 from confluence_sync.jsonvalue import as_object, text
+from confluence_sync.source.ahead import AskedAhead
 from confluence_sync.source.confluence import Confluence
 from confluence_sync.source.credentials import check_credentials
 from confluence_sync.source.routing import Routes
 from confluence_sync.source.v1 import V1, Cql, DataCenter
-from confluence_sync.source.v2 import V2
+from confluence_sync.source.v2 import SPACES, V2
 from confluence_sync.wires import RequestsWire
 
 API = "/wiki/rest/api"
 
 
 def open_source(settings: Settings, patience: Patience | None = None) -> Confluence:
-    """Raises SettingsError when address or credentials are missing; asks at most one question (is this site Cloud?)."""
+    """Raises SettingsError when address or credentials are missing; asks whether a site is Cloud. Through the
+    gateway, it has begun to ask who we are and for the spaces when it returns."""
     check_credentials(settings)
-    headers, secrets = _authorization(settings)
+    authorization, secrets = _authorization(settings)
+    headers = {**authorization, "accept": "application/json"}
     wire = RequestsWire(settings.conf_ca_bundle, settings.concurrency)
     base = settings.conf_base_url.removesuffix("/wiki")
-
-    def link(address: str) -> Link:
-        return Link(address, wire, {**headers, "accept": "application/json"}, secrets, patience or Patience())
-
+    patient = patience or Patience()
     if settings.conf_cloud_id:
-        site = f"{base}/wiki" if base else ""
-        return _cloud(settings.conf_cloud_id, link(f"{settings.conf_gateway_url}/ex/confluence/{settings.conf_cloud_id}"), site)
+        gateway = f"{settings.conf_gateway_url}/ex/confluence/{settings.conf_cloud_id}"
+        # Not at a site's own address: there a wrong password that is tried twice at a time is sooner locked out.
+        ahead = AskedAhead(wire, [f"{gateway}{API}/user/current", f"{gateway}{SPACES}?limit=250"], headers, patient.timeout)
+        return _cloud(settings.conf_cloud_id, Link(gateway, ahead, headers, secrets, patient), f"{base}/wiki" if base else "")
     cloud_id = _cloud_id(Link(base, wire, patience=patience or Patience(tries=2)))
-    return _cloud(cloud_id, link(base), f"{base}/wiki") if cloud_id else _data_center(link(base), base)
+    link = Link(base, wire, headers, secrets, patient)
+    return _cloud(cloud_id, link, f"{base}/wiki") if cloud_id else _data_center(link, base)
 
 
 def _authorization(settings: Settings) -> tuple[dict[str, str], tuple[str, ...]]:

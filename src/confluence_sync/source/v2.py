@@ -13,6 +13,7 @@ from confluence_sync.source.paging import Pairs, base_of, follow, follow_large
 from confluence_sync.source.route import RENDERED, Record, in_utc
 
 API = "/wiki/api/v2"
+SPACES = f"{API}/spaces"
 EVERY_STATUS: Pairs = [("status", s) for s in ("current", "archived", "trashed", "deleted")]
 
 
@@ -29,7 +30,7 @@ class V2:
         self.site = ""
 
     def spaces(self) -> Iterator[list[Space]]:
-        for answer in self._follow(f"{API}/spaces", [("limit", "250")]):
+        for answer in self._follow(SPACES, [("limit", "250")]):
             yield [_space(item) for item in objects(answer, "results", "spaces")]
 
     def space(self, space_id: str) -> Space:
