@@ -68,7 +68,7 @@ def test_trouble_is_that_of_who_asks() -> None:
 
 def test_who_we_are_and_the_spaces_are_asked_once_each(simulator: Simulator, settings_for: SettingsFor) -> None:
     """What is asked ahead is, to the letter, what is asked for afterwards: nothing comes twice."""
-    with closing(open_source(settings_for(simulator), HASTY)) as source:
+    with closing(open_source(settings_for(simulator), HASTY, ahead=True)) as source:
         assert source.whoami().id
         assert list(source.spaces())
         assert source.requests == 2
@@ -80,7 +80,7 @@ def test_who_we_are_and_the_spaces_are_asked_once_each(simulator: Simulator, set
 @pytest.mark.parametrize("shape", ["site", "dc"])
 def test_a_password_is_tried_once_at_a_time(simulator: Simulator, settings_for: SettingsFor, shape: str) -> None:
     """A site locks an account out after a few wrong ones, so nothing is asked there before who we are is known."""
-    with closing(open_source(settings_for(simulator, shape), HASTY)) as source:
+    with closing(open_source(settings_for(simulator, shape), HASTY, ahead=True)) as source:
         simulator.forget_requests()
         assert source.whoami().id
         assert sum(simulator.requests.values()) == 1
@@ -89,6 +89,9 @@ def test_a_password_is_tried_once_at_a_time(simulator: Simulator, settings_for: 
 def test_a_token_that_is_refused_is_told_once(simulator: Simulator, settings_for: SettingsFor, caplog: pytest.LogCaptureFixture) -> None:
     """Who we are comes first also where the spaces were refused beside it, without a word about these."""
     simulator.faults.put(read_rules("user/current -> 401; /spaces -> 401"))
-    with closing(open_source(settings_for(simulator), HASTY)) as source, pytest.raises(CredentialsError, match="refuses these credentials"):
+    with (
+        closing(open_source(settings_for(simulator), HASTY, ahead=True)) as source,
+        pytest.raises(CredentialsError, match="refuses these credentials"),
+    ):
         source.whoami()
     assert caplog.text == ""

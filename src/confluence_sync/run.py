@@ -107,7 +107,7 @@ def opened(settings: Settings, wanted: Wanted, means: Means) -> Iterator[Run]:
     """Everything a run needs, closed again afterwards. Raises what is wrong with settings, credentials, state or store."""
     started, clock = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"), time.monotonic()
     with ExitStack() as stack:
-        source = stack.enter_context(closing(open_source(settings, means.patience)))
+        source = stack.enter_context(closing(open_source(settings, means.patience, ahead=True)))
         state = stack.enter_context(closing(open_state(settings)))
         account = source.whoami()
         backend, name = _backend(settings, means)

@@ -60,7 +60,7 @@ def _say(out: TextIO, step: str, text: str) -> None:
 
 
 def _source(settings: Settings, out: TextIO, titles: int) -> int:
-    with closing(open_source(settings)) as source:
+    with closing(open_source(settings, ahead=True)) as source:
         _say(out, "settings", f"read; {source.id}, {describe_auth(settings)}")
         account = source.whoami()
         _say(out, "who am I", f"{account.name} {f'({account.id})' if account.id else ''}".rstrip())

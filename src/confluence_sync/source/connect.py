@@ -20,9 +20,11 @@ from confluence_sync.wires import RequestsWire
 API = "/wiki/rest/api"
 
 
-def open_source(settings: Settings, patience: Patience | None = None) -> Confluence:
-    """Raises SettingsError when address or credentials are missing; asks whether a site is Cloud. Through the
-    gateway, it has begun to ask who we are and for the spaces when it returns."""
+def open_source(settings: Settings, patience: Patience | None = None, ahead: bool = False) -> Confluence:
+    """Raises SettingsError when address or credentials are missing; asks whether a site is Cloud.
+
+    With `ahead`, for a caller that will ask who we are and for the spaces, both are on their way through the gateway already.
+    """
     check_credentials(settings)
     authorization, secrets = _authorization(settings)
     headers = {**authorization, "accept": "application/json"}
@@ -32,8 +34,9 @@ def open_source(settings: Settings, patience: Patience | None = None) -> Conflue
     if settings.conf_cloud_id:
         gateway = f"{settings.conf_gateway_url}/ex/confluence/{settings.conf_cloud_id}"
         # Not at a site's own address: there a wrong password that is tried twice at a time is sooner locked out.
-        ahead = AskedAhead(wire, [f"{gateway}{API}/user/current", f"{gateway}{SPACES}?limit=250"], headers, patient.timeout)
-        return _cloud(settings.conf_cloud_id, Link(gateway, ahead, headers, secrets, patient), f"{base}/wiki" if base else "")
+        first = [f"{gateway}{API}/user/current", f"{gateway}{SPACES}?limit=250"]
+        asked = AskedAhead(wire, first, headers, patient.timeout) if ahead else wire
+        return _cloud(settings.conf_cloud_id, Link(gateway, asked, headers, secrets, patient), f"{base}/wiki" if base else "")
     cloud_id = _cloud_id(Link(base, wire, patience=patience or Patience(tries=2)))
     link = Link(base, wire, headers, secrets, patient)
     return _cloud(cloud_id, link, f"{base}/wiki") if cloud_id else _data_center(link, base)
