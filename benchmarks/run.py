@@ -38,11 +38,11 @@ class Row:
     holds: bool | None
 
 
-def sync(folder: Path, place: Served, **more: str) -> tuple[Measured, dict[str, dict[str, int]]]:
+def sync(folder: Path, place: Served, memory: bool = True, **more: str) -> tuple[Measured, dict[str, dict[str, int]]]:
     """One run in a process of its own; gives its cost and its report."""
     report = folder / "report.json"
     environment = {**place.environment, "STATE_DIR": str(folder / "state"), "EMBEDDING_BACKEND": "none", "LOG_LEVEL": "warning", **more}
-    cost = measured([PYTHON, "-m", "confluence_sync", "sync", "--report", str(report)], folder, environment)
+    cost = measured([PYTHON, "-m", "confluence_sync", "sync", "--report", str(report)], folder, environment, memory=memory)
     if cost.exit:
         raise RuntimeError(f"sync ended with {cost.exit}: {cost.output[-2000:]}")
     return cost, json.loads(report.read_text())
@@ -128,7 +128,7 @@ def latency(folder: Path, file: Path, size: int) -> Iterator[Row]:
     batches = math.ceil(count / 250)
     for milliseconds in (50, 200):
         with served(file, milliseconds) as place:
-            cost, _ = sync(_fresh(folder, f"latency-{milliseconds}"), place)
+            cost, _ = sync(_fresh(folder, f"latency-{milliseconds}"), place, memory=False)
         each = milliseconds / 1000
         network, cpu = batches * each + 2 * batches * each / 4, cost.cpu / (os.cpu_count() or 1)
         floor = max(network, cpu)
