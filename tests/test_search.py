@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from confluence_sync.model import Hit
 from confluence_sync.search import distinct, fuse, search, section
-from confluence_sync.search_words import _UNSPACED, MOST_WORDS, folded, fts5, pairs, plain, scaled, words
+from confluence_sync.search_words import _UNSPACED, MOST_WORDS, folded, folded_words, fts5, pairs, plain, scaled, words
 from confluence_sync.stores.memory import MemoryStore
 from confluence_sync.stores.pgvector_search import LAST, LONGEST, tsvector
 from tests.store_contract import chunk
@@ -157,12 +157,21 @@ def test_plain_ascii_is_folded_as_any_text(text: str) -> None:
     assert plain(f"{text} é") == f"{plain(text)} e".strip()
 
 
+@given(st.text())
+@example("Straße \u212a, 프린터!")
+def test_words_of_folded_text_need_not_be_put_together_first(text: str) -> None:
+    """The quick way to a list gives the words that the text has."""
+    assert folded_words(text) == folded(text).split()
+
+
 def test_each_word_of_a_tsvector_has_its_place() -> None:
     """Words of the heading come first with weight A; words and places are cut to what PostgreSQL takes."""
     assert tsvector("Ledger", "Replica lag, replica") == "ledger:1A replica:2 lag:3 replica:4"
     many = tsvector("h", "w " * LAST + "x" * (LONGEST + 1)).split()
     assert many[1] == "w:2"
     assert many[LAST - 1 :] == [f"w:{LAST}", f"w:{LAST}", f"{'x' * LONGEST}:{LAST}"]
+    assert tsvector("h " * (LAST + 1), "a b").split()[LAST - 1 :] == [f"h:{LAST}A", f"h:{LAST}A", f"a:{LAST}", f"b:{LAST}"]
+    assert tsvector("", "") == ""
 
 
 @given(st.floats(0, 1e6), st.floats(0, 1e6))

@@ -70,3 +70,9 @@ def plain(text: str) -> str:
 def folded(text: str) -> str:
     """`text` for an index that splits at spaces only: plain, and the pairs of unspaced scripts behind it."""
     return f"{plain(text)} {plain(pairs(text))}".strip()
+
+
+def folded_words(text: str) -> list[str]:
+    """The words of `folded(text)`, without putting them together first where that is not needed."""
+    lower = text.lower()
+    return lower.translate(_ASCII_BETWEEN).split() if lower.isascii() else folded(text).split()

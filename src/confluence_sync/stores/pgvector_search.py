@@ -5,13 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from itertools import chain, islice, repeat
-from operator import add
 from typing import TYPE_CHECKING
 
 from confluence_sync.embed import Matrix
 from confluence_sync.jsontext import dumps
 from confluence_sync.model import Filter
-from confluence_sync.search_words import folded, plain, words
+from confluence_sync.search_words import folded_words, plain, words
 from confluence_sync.stores.pgvector_schema import ITERATIVE
 
 if TYPE_CHECKING:
@@ -21,7 +20,7 @@ COMMON = 5000  # chunks: a word in more than this says little, and a filter that
 WINDOWS_A_CHUNK = 4  # so many windows are asked for to get one chunk, as a good chunk has several near ones
 ONCE = 0.0608  # what ts_rank gives a word that stands in a text once; it grows to 1.6 times that, as BM25's share of repetition does
 LONGEST, LAST = 400, 16383  # characters of a word and its last place that a tsvector takes
-_PLACES = [f":{i}" for i in range(1, LAST + 1)]  # made once: formatting each word's place was half of what sending a chunk cost
+_PLACES = [f":{i} " for i in range(1, LAST + 1)]  # made once: formatting each word's place was half of what sending a chunk cost
 
 Scored = list[tuple[int, float]]
 Value = str | int | float | list[str]
@@ -44,14 +43,15 @@ def condition(collection: str, where: Filter) -> tuple[str, list[Value]]:
 def tsvector(heading: str, text: str) -> str:
     """Both texts as a tsvector, the heading weighted A. Made here, because PostgreSQL's own parser drops what its locale does not know."""
     first, rest = _lexemes(heading), _lexemes(text)
-    placed = [f"{word}:{min(i, LAST)}A" for i, word in enumerate(first, 1)]
-    places = chain(islice(_PLACES, len(first), None), repeat(f":{LAST}"))
-    return " ".join([*placed, *map(add, rest, places)])
+    parts = [""] * (2 * len(rest))
+    parts[::2] = rest
+    parts[1::2] = islice(chain(islice(_PLACES, len(first), None), repeat(_PLACES[-1])), len(rest))
+    return "".join([*(f"{word}:{min(i, LAST)}A " for i, word in enumerate(first, 1)), *parts]).rstrip()
 
 
 def _lexemes(text: str) -> list[str]:
-    words = folded(text).split()
-    return words if len(max(words, key=len, default="")) <= LONGEST else [word[:LONGEST] for word in words]
+    words = folded_words(text)
+    return words if max(map(len, words), default=0) <= LONGEST else [word[:LONGEST] for word in words]
 
 
 def _tsquery(word: str) -> str:
