@@ -206,10 +206,14 @@ def test_names_of_headers_are_in_lower_case(wire_for: WireFor) -> None:
         assert ask(wire_for(), server.url).headers["x-ratelimit-nearlimit"] == "true"
 
 
-def test_gzip_is_unpacked(wire_for: WireFor) -> None:
-    """A packed answer arrives as what it was."""
+def test_gzip_is_asked_for_and_unpacked(wire_for: WireFor) -> None:
+    """A packed answer arrives as what it was, and is packed because we say that we take it."""
     packed = gzip.compress(b"[1, 2]" * 1000)
-    with answering(lambda got, number: Reply(body=packed, headers={"Content-Encoding": "gzip"})) as server:
+
+    def answer(got: Got, number: int) -> Reply:
+        return Reply(body=packed, headers={"Content-Encoding": "gzip"}) if "gzip" in got.headers["accept-encoding"] else Reply()
+
+    with answering(answer) as server:
         assert ask(wire_for(), server.url).body == b"[1, 2]" * 1000
 
 

@@ -64,6 +64,7 @@ class RequestsWire:
         self._session = requests.Session()
         self._session.auth = _as_it_is  # a callable keeps requests from looking into ~/.netrc
         self._session.headers.clear()
+        self._session.headers["accept-encoding"] = "gzip"  # cleared with the rest, it would be "identity": four times the bytes
         self._session.mount("http://", HTTPAdapter(pool_maxsize=connections, pool_block=True))
         self._preparing = Lock()
         self._tls: Callable[[], HTTPAdapter] | None = lambda: Trusting(pool_maxsize=connections, pool_block=True)
