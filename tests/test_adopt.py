@@ -204,7 +204,7 @@ def test_a_page_whose_chunks_are_of_two_versions_is_read_again(filled: Bench) ->
     """One chunk with the metadata of an older version is enough for a rebuilt state to doubt the page."""
     store = memory_of(filled)
     one = max((chunk for chunk in store.chunks.values() if chunk.page_id == "1002"), key=lambda chunk: chunk.id)
-    store.retag([replace(one, metadata=replace(one.metadata, version=0, fingerprint="older"))])
+    store.retag([replace(one, metadata=one.metadata._replace(version=0, fingerprint="older"))])
     filled.lose_state()
     assert filled.sync().exit == 0
     assert filled.trouble() == ""

@@ -118,7 +118,7 @@ def test_chunks_of_another_confluence_are_not_ours(filled: Bench) -> None:
     """Another Confluence whose space has the same key may share the collection: a rebuilt state leaves its chunks alone."""
     ours = next(iter(filled.store.ids())).chunk_id
     theirs = replace(memory_of(filled).chunks[ours], id="e" * 32)
-    theirs = replace(theirs, metadata=replace(theirs.metadata, source="dc:elsewhere.example.com", page_id="424242"))
+    theirs = replace(theirs, metadata=theirs.metadata._replace(source="dc:elsewhere.example.com", page_id="424242"))
     filled.store.write([theirs])
     filled.lose_state()
     report = filled.sync()

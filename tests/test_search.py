@@ -18,7 +18,7 @@ from tests.store_contract import chunk
 
 def hit(page: str, index: int, text: str, heading: str = "Symptoms") -> Hit:
     made = chunk(page, text, index=index)
-    return Hit(made.id, 1.0, text, replace(made.metadata, heading_path=heading))
+    return Hit(made.id, 1.0, text, made.metadata._replace(heading_path=heading))
 
 
 def test_what_both_lists_have_comes_first() -> None:
@@ -80,7 +80,7 @@ def test_a_section_is_joined_in_reading_order() -> None:
     store = MemoryStore()
     texts = ["S > P\n\nalpha start\n\nshared", "S > P\n\nshared\n\nmiddle beta", "S > P\n\nthe end", "S > P\n\nother section"]
     made = [chunk("1", text, index=i) for i, text in enumerate(texts)]
-    store.write([*made[:3], replace(made[3], metadata=replace(made[3].metadata, heading_path="Other"))])
+    store.write([*made[:3], replace(made[3], metadata=made[3].metadata._replace(heading_path="Other"))])
     (found,) = search(store, "middle beta S", 1, sections=True)
     assert found.text == "S > P\n\nalpha start\n\nshared\n\nmiddle beta\n\nthe end"
 

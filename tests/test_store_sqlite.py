@@ -71,7 +71,7 @@ def test_a_word_in_the_title_counts_more(backend: SqliteBackend) -> None:
     store = backend.open("c")
     body = chunk("1", "Known Issues > A\n\nThe toner is empty.")
     titled = chunk("2", "Known Issues > B\n\nThe toner is empty.")
-    titled = replace(titled, metadata=replace(titled.metadata, title="Toner"))
+    titled = replace(titled, metadata=titled.metadata._replace(title="Toner"))
     store.write([body, titled])
     assert [hit.chunk_id for hit in store.query("toner", 2)] == [titled.id, body.id]
 
@@ -101,7 +101,7 @@ def test_common_words_are_left_out_where_there_are_rarer_ones(backend: SqliteBac
 def test_filters_by_page_and_date(backend: SqliteBackend) -> None:
     """Pages and dates filter too, the dates inclusive."""
     store = backend.open("c")
-    old = replace(DISK, id="old", metadata=replace(DISK.metadata, page_id="8", last_modified="2020-01-01T00:00:00Z"))
+    old = replace(DISK, id="old", metadata=DISK.metadata._replace(page_id="8", last_modified="2020-01-01T00:00:00Z"))
     store.write([DISK, old])
     assert [hit.chunk_id for hit in store.query("disk", 5, Filter(page_ids=("8",)))] == ["old"]
     assert [hit.chunk_id for hit in store.query("disk", 5, Filter(modified_before="2020-01-01T00:00:00Z"))] == ["old"]
@@ -164,7 +164,7 @@ def test_half_a_character_is_rejected_by_name(backend: SqliteBackend) -> None:
 def test_a_title_with_half_a_character_comes_back(backend: SqliteBackend) -> None:
     """Confluence titles can hold lone surrogates; they survive in the metadata."""
     store = backend.open("c")
-    store.write([replace(DISK, metadata=replace(DISK.metadata, title="odd \ud83d title"))])
+    store.write([replace(DISK, metadata=DISK.metadata._replace(title="odd \ud83d title"))])
     hit = store.query("journal", 1)[0]
     assert hit.metadata is not None
     assert hit.metadata.title == "odd \ud83d title"

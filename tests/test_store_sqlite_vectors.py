@@ -131,7 +131,7 @@ def test_retag_leaves_vectors(backend: SqliteBackend) -> None:
     """New metadata costs no embedding, and the chunk is still near."""
     store = backend.open("c")
     store.write(SAMPLE)
-    store.retag([replace(DISK, metadata=replace(DISK.metadata, labels=("moved",)))])
+    store.retag([replace(DISK, metadata=DISK.metadata._replace(labels=("moved",)))])
     assert by_meaning(store, "journal fills disk", 1, Filter(labels=("moved",))) == [DISK.id]
 
 

@@ -183,7 +183,7 @@ def test_a_new_version_that_is_not_taken_leaves_the_old_one(
     """The same chunk with other labels: its new file comes before the old one goes, so that a failure in between makes no hole."""
     store = backend.open("c")
     store.write([DISK, LOGIN])
-    other = replace(DISK, metadata=replace(DISK.metadata, labels=("moved",)))
+    other = replace(DISK, metadata=DISK.metadata._replace(labels=("moved",)))
 
     def away(self: Files, file_id: str, attributes: object) -> None:
         raise ServerFailed("the server is away", 500)
@@ -213,7 +213,7 @@ def test_a_chunk_deleted_after_its_new_version_was_not_taken_is_gone(
     with monkeypatch.context() as broken:
         broken.setattr(Files, "attach", away)
         with pytest.raises(ServerFailed):
-            store.write([replace(DISK, metadata=replace(DISK.metadata, labels=("moved",)))])
+            store.write([replace(DISK, metadata=DISK.metadata._replace(labels=("moved",)))])
     store.delete([DISK.id])
     assert counted(api) == [LOGIN.id]
     store.write([FRENCH])
@@ -234,7 +234,7 @@ def test_a_new_version_that_is_refused_leaves_the_old_one(
     with monkeypatch.context() as broken:
         broken.setattr(Files, "attach", refuse)
         with pytest.raises(Rejected, match=DISK.id):
-            store.write([replace(DISK, metadata=replace(DISK.metadata, labels=("moved",)))])
+            store.write([replace(DISK, metadata=DISK.metadata._replace(labels=("moved",)))])
     assert counted(api) == sorted([DISK.id, LOGIN.id])
     store.delete([DISK.id])
     assert counted(api) == [LOGIN.id]

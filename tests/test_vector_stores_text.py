@@ -47,7 +47,7 @@ def test_equal_texts_of_two_pages_are_two_files() -> None:
 def test_attributes_keep_within_the_strictest_limits() -> None:
     """At most 16 scalars of at most 512 characters; an address that is too long loses its anchor, not its page."""
     url = "https://example.atlassian.net/wiki/spaces/K/pages/1"
-    long = replace(DISK, metadata=replace(DISK.metadata, title="t" * 600, url=f"{url}#{'a' * 600}", labels=("x", "y")))
+    long = replace(DISK, metadata=DISK.metadata._replace(title="t" * 600, url=f"{url}#{'a' * 600}", labels=("x", "y")))
     values = attributes(long)
     assert len(values) <= 16
     assert all(isinstance(v, (str, int, float, bool)) for v in values.values())

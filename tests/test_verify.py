@@ -49,12 +49,12 @@ def add_chunk(made: Bench) -> None:
 
 def add_page(made: Bench) -> None:
     one = memory(made).chunks[chunk_ids(made, "1002")[0]]
-    made.store.write([replace(one, id="f" * 32, metadata=replace(one.metadata, page_id="999999"))])
+    made.store.write([replace(one, id="f" * 32, metadata=one.metadata._replace(page_id="999999"))])
 
 
 def spoil_metadata(made: Bench) -> None:
     one = memory(made).chunks[chunk_ids(made, "1002")[0]]
-    made.store.retag([replace(one, metadata=replace(one.metadata, title="Somebody's title"))])
+    made.store.retag([replace(one, metadata=one.metadata._replace(title="Somebody's title"))])
 
 
 def forget_page(made: Bench) -> None:

@@ -14,7 +14,7 @@ from typing import Protocol
 from confluence_sync.errors import ConfluenceSyncError
 from confluence_sync.model import Chunk, Page, PageRef, Space
 from confluence_sync.source.base import Failure
-from confluence_sync.workers import CallFailed, Workers
+from confluence_sync.workers import CallFailed, Workers, pack_plainly
 
 log = logging.getLogger(__name__)
 
@@ -52,6 +52,9 @@ class Prepared:
     labels: str
     recipe: str
     degraded: tuple[tuple[str, int], ...] = ()
+
+
+pack_plainly(Page, PageRef, Chunk, Prepared)  # what goes to workers and comes back
 
 
 def cut_for(tokens: int, overlap: int, space: Space | None = None, site: str = "") -> Cut:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copyreg
 import gc
 import os
 import pickle
@@ -13,7 +12,7 @@ from multiprocessing.connection import Connection
 import confluence_sync.chunk
 import confluence_sync.convert.storage  # noqa: F401  # made once, before the others are forked
 from confluence_sync.memory import keep_flat, let_go
-from confluence_sync.model import METADATA_VALUES, Chunk, Metadata, Page
+from confluence_sync.model import Page
 from confluence_sync.prepare import Cut, Prepared, prepare
 from confluence_sync.tokens import counter
 from confluence_sync.workers import Failed
@@ -25,14 +24,6 @@ def make_ready() -> None:
     counter()  # its tables take 13 MB, which importing alone does not make
     let_go("bpe_openai")
     gc.freeze()  # a collection in a worker would touch, and so copy, memory that it shares
-    gc.set_threshold(10_000)  # converting makes few cycles and many objects
-    _pack_plainly()
-
-
-def _pack_plainly() -> None:
-    """Pickle asks fields() for each object of a dataclass with slots, packing it and unpacking it: half of what all chunks cost."""
-    copyreg.pickle(Chunk, lambda chunk: (Chunk, (chunk.id, chunk.text, chunk.metadata)))
-    copyreg.pickle(Metadata, lambda metadata: (Metadata, METADATA_VALUES(metadata)))
 
 
 def main(lines: list[int]) -> None:

@@ -112,7 +112,7 @@ def test_a_hostile_question_and_title(browser: Browser, tmp_path: Path) -> None:
 
     from tests.store_contract import DISK
 
-    evil = replace(DISK.metadata, title="<img src=x onerror=window.hacked=1>", url="javascript:window.hacked=1")
+    evil = DISK.metadata._replace(title="<img src=x onerror=window.hacked=1>", url="javascript:window.hacked=1")
     with serve_answers(tmp_path, chunks=(replace(DISK, metadata=evil),)) as service:
         page = opened(browser, service)
         ask(page, "journal <img src=x onerror=window.hacked=1>")

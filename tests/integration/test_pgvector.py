@@ -156,7 +156,7 @@ def test_a_rejected_chunk_does_not_spoil_the_transaction(backend: PgvectorBacken
         for bad in ("a\0b", "half \ud83d"):
             with pytest.raises(Rejected, match=LOGIN.id):
                 store.write([replace(LOGIN, text=bad)])
-        store.write([replace(DISK, metadata=replace(DISK.metadata, title="odd \ud83d\0 title"))])
+        store.write([replace(DISK, metadata=DISK.metadata._replace(title="odd \ud83d\0 title"))])
     assert store.identity().count == 1
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 
 from confluence_sync.model import Chunk, Filter, Hit, Metadata, MetadataValue, Scalar, batched, plain_text
@@ -54,11 +54,10 @@ class Found:
     document: Held
 
 
-@dataclass(frozen=True)
 class SentMetadata(Metadata):
     """Metadata for a store of ours that writes down exactly what the client sent."""
 
-    sent: Sent = field(default_factory=dict)
+    sent: Sent
 
     def as_dict(self) -> dict[str, MetadataValue]:
         return dict(self.sent)  # type: ignore[arg-type]  # a list of numbers is JSON as well, and comes back as it went
@@ -175,6 +174,6 @@ def _chunk(document: Document, now: str) -> Chunk:
         tokens=0,
         recipe=said("recipe"),
         fingerprint=said("fingerprint"),
-        sent={**sent, WRITTEN_AT: now},
     )
+    metadata.sent = {**sent, WRITTEN_AT: now}
     return Chunk(document.document_id, plain_text(document.text), metadata)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from confluence_sync.model import METADATA_NAMES, Metadata, MetadataValue
+from confluence_sync.model import Metadata, MetadataValue
 
 
 def metadata_from(values: dict[str, MetadataValue]) -> Metadata | None:
@@ -10,10 +10,10 @@ def metadata_from(values: dict[str, MetadataValue]) -> Metadata | None:
     if not {"source", "page_id", "content_hash", "fingerprint"} <= values.keys():
         return None
     labels = values.get("labels") or []
-    known = {name: values.get(name, "") for name in METADATA_NAMES}
+    known = {name: values.get(name, "") for name in Metadata._fields}
     numbers = {name: _whole(known[name]) for name in ("version", "chunk_index", "chunk_count", "tokens")}
     texts = {name: str(value) for name, value in known.items() if name not in numbers and name != "labels"}
-    return Metadata(**texts, **numbers, labels=tuple(labels.split(",") if isinstance(labels, str) else map(str, _listed(labels))))  # type: ignore[arg-type]  # names are the dataclass's own
+    return Metadata(**texts, **numbers, labels=tuple(labels.split(",") if isinstance(labels, str) else map(str, _listed(labels))))  # type: ignore[arg-type]  # names are the tuple's own
 
 
 def _whole(value: MetadataValue) -> int:
