@@ -1,4 +1,5 @@
-"""Keeps memory flat: the C allocator must not hoard what threads freed, nor the kernel what a library read once from its own file."""
+"""How a run and its workers treat memory: the C allocator must not hoard what threads freed, nor the kernel what a library read once from
+its own file; and Python looks for cycles rarely."""
 
 from __future__ import annotations
 

@@ -90,7 +90,7 @@ class Metadata(NamedTuple):
 
     `heading_path` joins the headings above the chunk with " > ". `url` points at the section where it has an anchor.
     `fingerprint` and `version` are those of the page when the chunk was written or last retagged.
-    A tuple, because making or unpacking a frozen dataclass of fifteen fields takes six times as long, and each chunk has one.
+    A tuple, because making a frozen dataclass of fifteen fields takes six times as long, and each chunk has one.
     """
 
     source: str
