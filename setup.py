@@ -21,7 +21,7 @@ FROM_SRC = (
     "chunking.units",
 )  # fmt: skip
 OWN = ("cl100k", "convert.element", "convert.entities", "convert.mending", "convert.parsing", "convert.scan")
-FLAGS = [] if sys.platform == "win32" else ["-O2", "-g0", "-Werror=incompatible-pointer-types", "-Werror=implicit-function-declaration"]
+FLAGS = [] if sys.platform == "win32" else ["-O3", "-g0", "-Werror=incompatible-pointer-types", "-Werror=implicit-function-declaration"]
 
 
 def extension(name: str, folder: Path, ending: str) -> Extension:

@@ -226,11 +226,24 @@ def test_characters_are_looked_at_alike(text: str) -> None:
     plain = plain_module("scan")
     assert scan.marked(text) == plain.marked(text)
     assert scan.collapsed(text) == plain.collapsed(text)
+    assert scan.whole(text) == plain.whole(text)
+
+
+def test_the_same_signs_are_escaped() -> None:
+    """Two hundred thousand texts of signs, letters of three widths and white space: the loop and the expression agree."""
+    plain, rng, changed = plain_module("scan"), random.Random(23), 0
+    signs = "\\`*_[]<~&:;(#!?/|{}^.- \n\t\xa0\u2003aZ9é日😀\ud800"
+    for _ in range(200_000):
+        text = "".join(rng.choice(signs) for _ in range(rng.choice((1, 2, 3, 5, 9))))
+        wanted = plain.escaped(text)
+        assert scan.escaped(text) == wanted, repr(text)
+        changed += wanted != text
+    assert changed > 50_000
 
 
 def test_none_is_refused_where_text_is_wanted() -> None:
     """A compiled function takes what its annotation says: a slip is an error and no crash."""
-    for function in (scan.marked, scan.collapsed, escape.text, escape.paragraph, cl100k.counter(tokens._exact())):
+    for function in (scan.marked, scan.escaped, scan.collapsed, scan.whole, escape.text, escape.paragraph, cl100k.counter(tokens._exact())):
         with pytest.raises((TypeError, AttributeError)):
             function(None)
         with pytest.raises(TypeError):

@@ -15,7 +15,8 @@ cdef extern from "Python.h":
     const char* PyUnicode_AsUTF8AndSize(object text, Py_ssize_t* size) except NULL
 
 cdef enum:
-    OTHER, SPACE, LINE, LETTER, DIGIT, UNSURE  # what the expression tells apart
+    UNSEEN, OTHER, SPACE, LINE, LETTER, DIGIT, UNSURE  # what the expression tells apart, where it was asked for
+    BLOCK = 256  # code points whose kinds are asked for at once: all of them take 20 ms, and a text has few
     PAIRS = 1 << 15  # of places for a word: each has two to choose from
     LONGEST = 30  # bytes of a word that is remembered: with its two numbers half a line of the cache
     BASIC = 0x10000  # code points whose kind is looked up, and those of pictographs
@@ -26,13 +27,19 @@ cdef uint8_t _kinds[BASIC]
 cdef uint8_t _pictures[BEHIND_PICTURES - PICTURES]
 
 
-cdef _note_kinds(uint8_t* kinds, int first, int end):
-    """The kind of each character from `first` to before `end`."""
+cdef uint8_t _seen(uint8_t* kinds, int first, int code) noexcept:
+    """The kind of a code point, out of a table that begins with `first`."""
+    if kinds[code - first] == UNSEEN:
+        _note_kinds(kinds, first, code // BLOCK * BLOCK)
+    return kinds[code - first]
+
+
+cdef int _note_kinds(uint8_t* kinds, int first, int start) except -1:
+    """The kind of each character in the block that begins with `start`."""
     cdef int code
-    cdef str now, before  # categories, of today and of Unicode 3.2
-    today, then = map(unicodedata.category, map(chr, range(first, end))), map(unicodedata.ucd_3_2_0.category, map(chr, range(first, end)))
-    for code, now, before in zip(range(first, end), today, then):
-        kinds[code - first] = _kind(code, now, before)
+    for code in range(start, start + BLOCK):
+        kinds[code - first] = _kind(code, unicodedata.category(chr(code)), unicodedata.ucd_3_2_0.category(chr(code)))
+    return 0
 
 
 cdef uint8_t _kind(int code, str now, str before):
@@ -79,7 +86,9 @@ cdef class Counter:
         cdef Py_ssize_t size, at = 0, end, total = 0
         cdef const uint8_t* data = <const uint8_t*>PyUnicode_AsUTF8AndSize(text, &size)
         while at < size:
-            end = _piece(data, at, size)
+            end = _plain_piece(data, at)
+            if end == 0:
+                end = _piece(data, at, size)
             if end < 0:
                 return self.exact(text)
             total += self._tokens(data + at, end - at)
@@ -118,9 +127,8 @@ cdef inline Py_ssize_t _place(const uint8_t* piece, Py_ssize_t size) noexcept:
 
 def counter(exact):
     """A counting function that asks `exact`, the encoder's own, for words it does not know."""
-    if not _kinds[0x61]:
-        _note_kinds(_kinds, 0, BASIC)
-        _note_kinds(_pictures, PICTURES, BEHIND_PICTURES)
+    if _kinds[0] == UNSEEN:
+        _note_kinds(_kinds, 0, 0)
     return Counter(exact).count
 
 
@@ -137,14 +145,14 @@ cdef inline int _kind_at(const uint8_t* data, Py_ssize_t at, Py_ssize_t size, Py
         return _kinds[first]
     if first < 0xE0:
         width[0] = 2
-        return _kinds[(<uint32_t>first & 0x1F) << 6 | data[at + 1] & 0x3F]
+        return _seen(_kinds, 0, (<uint32_t>first & 0x1F) << 6 | data[at + 1] & 0x3F)
     if first < 0xF0:
         width[0] = 3
-        return _kinds[(<uint32_t>first & 0x0F) << 12 | (<uint32_t>data[at + 1] & 0x3F) << 6 | data[at + 2] & 0x3F]
+        return _seen(_kinds, 0, (<uint32_t>first & 0x0F) << 12 | (<uint32_t>data[at + 1] & 0x3F) << 6 | data[at + 2] & 0x3F)
     width[0] = 4
     code = (<uint32_t>data[at + 1] & 0x3F) << 12 | (<uint32_t>data[at + 2] & 0x3F) << 6 | data[at + 3] & 0x3F
     code |= (<uint32_t>first & 0x07) << 18
-    return _pictures[code - PICTURES] if PICTURES <= code < BEHIND_PICTURES else UNSURE
+    return _seen(_pictures, PICTURES, code) if PICTURES <= code < BEHIND_PICTURES else UNSURE
 
 
 cdef inline Py_ssize_t _run(const uint8_t* data, Py_ssize_t at, Py_ssize_t size, int kind, Py_ssize_t most) noexcept:
@@ -154,6 +162,25 @@ cdef inline Py_ssize_t _run(const uint8_t* data, Py_ssize_t at, Py_ssize_t size,
         at += width
         most -= 1
     return at
+
+
+cdef inline Py_ssize_t _plain_piece(const uint8_t* data, Py_ssize_t at) noexcept:
+    """Where a piece of ASCII letters ends that has at most one other sign in front and ASCII behind it; 0 for any other. Most pieces are
+    such, and all ASCII is sure. Behind a text stands a zero, which is no letter."""
+    cdef Py_ssize_t end = at
+    if data[at] == 0x27:  # where a short form may begin
+        return 0
+    if _kinds[data[at]] != LETTER:
+        if data[at] >= 0x80 or _kinds[data[at]] == LINE or _kinds[data[at]] == DIGIT:
+            return 0
+        end += 1
+        if data[end] >= 0x80 or _kinds[data[end]] != LETTER:
+            return 0
+    elif data[at] >= 0x80:
+        return 0
+    while data[end] < 0x80 and _kinds[data[end]] == LETTER:
+        end += 1
+    return end if data[end] < 0x80 else 0
 
 
 cdef Py_ssize_t _piece(const uint8_t* data, Py_ssize_t at, Py_ssize_t size) noexcept:

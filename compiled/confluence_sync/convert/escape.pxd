@@ -1,4 +1,4 @@
-from confluence_sync.convert.scan cimport collapsed, marked
+from confluence_sync.convert.scan cimport collapsed, escaped, marked
 
 cpdef str text(str raw)
 cpdef str paragraph(str inline)

@@ -1,3 +1,5 @@
 cpdef bint marked(str text)
+cpdef str escaped(str text)
 cpdef str collapsed(str text)
 cdef bint legal(str text)
+cpdef bint whole(str text)

@@ -2,26 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from string import punctuation
 
 from confluence_sync.chunking.pieces import Count
 from confluence_sync.chunking.units import BLOCK, Unit
 
 
-def core_tokens(units: Sequence[Unit], start: int, end: int) -> int:
+def core_tokens(units: list[Unit], start: int, end: int) -> int:
     """At most what the chunk's own units count, opened and closed."""
-    return units[start].reopen_tokens + sum(unit.tokens for unit in units[start:end]) + units[end - 1].close_tokens
+    opening: Unit = units[start]
+    ending: Unit = units[end - 1]
+    return opening.reopen_tokens + _tokens(units, start, end) + ending.close_tokens
 
 
-def overlap_start(units: Sequence[Unit], start: int, floor: int, allowance: int) -> int:
+def _tokens(units: list[Unit], start: int, end: int) -> int:
+    unit: Unit
+    total = 0
+    for unit in units[start:end]:
+        total += unit.tokens
+    return total
+
+
+def overlap_start(units: list[Unit], start: int, floor: int, allowance: int) -> int:
     """Where the chunk whose own units begin at `start` begins: with whole trailing units, not before `floor`, of the chunk before.
 
     There is none across a heading: a section brings its own path, and an edit at the end of one must not change the next.
     """
-    if start == 0 or units[start].strength > BLOCK:
+    unit: Unit = units[start]
+    if start == 0 or unit.strength > BLOCK:
         return start
-    first, size = start, -units[start].reopen_tokens
+    first, size = start, -unit.reopen_tokens
     while first > floor:
         unit = units[first - 1]
         size += unit.tokens
@@ -31,19 +41,23 @@ def overlap_start(units: Sequence[Unit], start: int, floor: int, allowance: int)
     return first
 
 
-def rendered(units: Sequence[Unit], first: int, end: int) -> str:
+def rendered(units: list[Unit], first: int, end: int) -> str:
     """Units as text: a block that starts before the chunk is opened again, one that goes on after it is closed."""
-    opening = units[first].reopen + "\n" if units[first].reopen else ""
-    body = "".join([unit.text + unit.sep for unit in units[first : end - 1]])
-    last = units[end - 1]
-    return opening + body + last.text + ("\n" + last.close if last.close else "")
+    unit: Unit = units[first]
+    last: Unit = units[end - 1]
+    pieces = [unit.reopen, "\n"] if unit.reopen else []
+    for unit in units[first : end - 1]:
+        pieces += (unit.text, unit.sep)
+    pieces += (last.text, "\n", last.close) if last.close else (last.text,)
+    return "".join(pieces)
 
 
-def rendered_tokens(units: Sequence[Unit], first: int, end: int, count: Count) -> int:
+def rendered_tokens(units: list[Unit], first: int, end: int, count: Count) -> int:
     """Exactly what the rendered units count: each was counted with its separator, which the last does not have."""
-    last = units[end - 1]
+    opening: Unit = units[first]
+    last: Unit = units[end - 1]
     ending = count(last.text + "\n") + count(last.close) if last.close else _bare_tokens(last, count)
-    return units[first].reopen_tokens + sum([unit.tokens for unit in units[first : end - 1]]) + ending
+    return opening.reopen_tokens + _tokens(units, first, end - 1) + ending
 
 
 def _bare_tokens(unit: Unit, count: Count) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from confluence_sync.chunking.pieces import Count
 from confluence_sync.convert import escape
+from confluence_sync.convert.scan import whole
 from confluence_sync.model import Page
 
 
@@ -31,4 +32,4 @@ def shortened(line: str, room: int, count: Count) -> str:
 
 def encodable(text: str) -> str:
     """Without lone surrogates, which JSON can carry and UTF-8 cannot."""
-    return text if text.isascii() else text.encode("utf-8", "ignore").decode()
+    return text if whole(text) else text.encode("utf-8", "ignore").decode()

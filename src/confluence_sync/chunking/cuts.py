@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from zlib import crc32
 
 from confluence_sync.chunking.units import MAJOR, Unit
@@ -13,7 +12,7 @@ ENOUGH = 0.65  # of the budget: from here on a chapter always starts a new chunk
 _TELLING = 120  # characters of a unit that tell it from others
 
 
-def spans(units: Sequence[Unit], budget: int) -> list[tuple[int, int]]:
+def spans(units: list[Unit], budget: int) -> list[tuple[int, int]]:
     """The chunks' cores as (start, end) over `units`, without gaps; each has at most `budget` tokens, opened and closed."""
     found: list[tuple[int, int]] = []
     start = 0
@@ -24,14 +23,16 @@ def spans(units: Sequence[Unit], budget: int) -> list[tuple[int, int]]:
     return found
 
 
-def _end(units: Sequence[Unit], start: int, budget: int) -> int:
+def _end(units: list[Unit], start: int, budget: int) -> int:
     """Candidates lie between LEAST and the whole of the budget, never behind a heading; equals are told apart by what follows."""
-    size = units[start].reopen_tokens + units[start].tokens
+    unit: Unit = units[start]
+    size = unit.reopen_tokens + unit.tokens
     longest = start + 1
     candidates: list[int] = []
     for position in range(start + 1, len(units)):
-        before, unit = units[position - 1], units[position]
-        if not before.level:
+        behind_heading = unit.level > 0
+        unit = units[position]
+        if not behind_heading:
             longest = position
             if size >= LEAST * budget:
                 candidates.append(position)
@@ -43,7 +44,7 @@ def _end(units: Sequence[Unit], start: int, budget: int) -> int:
     return len(units)
 
 
-def _best(units: Sequence[Unit], candidates: list[int]) -> int:
+def _best(units: list[Unit], candidates: list[int]) -> int:
     strongest = max(units[position].strength for position in candidates)
     equals = [position for position in candidates if units[position].strength == strongest]
     return min(equals, key=lambda position: crc32(units[position].text[:_TELLING].encode())) if len(equals) > 1 else equals[0]

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 from urllib.parse import quote
 
 from confluence_sync.chunking.units import Unit
@@ -14,8 +13,7 @@ _MARKED = re.compile(r"[<\[*~`\\]")
 _MARKS = re.compile(r"</?su[bp]>|<a id=\"[^\"]*\"></a>|!?\[((?:\\.|[^\]\\])*)\]\([^()]*\)|\*\*|~~|`|(?<!\\)\*|\\(?=[!-/:-@\[-`{-~])")
 
 
-@dataclass(frozen=True, slots=True)
-class Section:
+class Section(NamedTuple):
     """The headings above a unit, outermost first, and the anchor of the nearest ("" where there is none)."""
 
     path: tuple[str, ...] = ()
@@ -29,12 +27,13 @@ class Section:
         return quote(self.anchor, safe="!$&'()*+,;=:@/?-._~")
 
 
-def sections(units: Sequence[Unit]) -> list[Section]:
+def sections(units: list[Unit]) -> list[Section]:
     """For each unit the section it stands in; a heading stands in its own."""
     found: list[Section] = []
     path: list[tuple[int, str]] = []
     seen: dict[str, int] = {}
     here = Section()
+    unit: Unit
     for unit in units:
         if unit.level:
             title = plain(unit.text[unit.level + 1 :])
@@ -48,7 +47,13 @@ def plain(markdown: str) -> str:
     """The text of a heading without marks, escapes, anchors and link targets."""
     if not _MARKED.search(markdown):
         return markdown
-    return " ".join(_MARKS.sub(lambda mark: plain(mark.group(1) or ""), markdown).split())
+    return " ".join(_MARKS.sub(_inside, markdown).split())
+
+
+def _inside(mark: re.Match[str]) -> str:
+    """What is left of a mark: the label of a link."""
+    label = mark.group(1)
+    return plain(label) if label else ""
 
 
 def _anchor(title: str, seen: dict[str, int]) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from typing import NamedTuple
 
 from confluence_sync.chunking.blocks import blocks
 from confluence_sync.chunking.pieces import Count, pieces, sentences
@@ -16,7 +15,6 @@ _BLANK_LINES = 12  # that code larger than a chunk may begin with; more would fi
 _CELL_FRAME = 3  # tokens, at most, that an empty cell and its border take
 MAX_NESTING = 6  # lists and quotes cut open within each other; deeper ones are cut as text
 
-_HEADING = re.compile(r"(#{1,6}) ")
 _STRENGTH = {1: MAJOR, 2: MAJOR, 3: MIDDLE, 4: MINOR, 5: MINOR, 6: MINOR}
 _FENCE_OPEN = re.compile(r"(`{3,}|~{3,})([^`\n]*)\n")
 _ITEM = re.compile(r"(?:[-*+]|\d{1,9}[.)]) ")
@@ -27,22 +25,37 @@ _QUOTE_SIGNS = re.compile(r"^(?:> ?)+", re.MULTILINE)
 _CELL = re.compile(r"(?<!\\)\|")
 
 
-class Unit(NamedTuple):
+class Unit:
     """A piece of text that no cut tears. It begins with a line that is not blank, so that token counts of units add up exactly.
 
     `tokens` counts the text with the separator that follows it. `reopen` goes before the text where a chunk starts in the middle of
     a block, `close` after it where one ends there; `reopen_tokens` and `close_tokens` are what they cost. `level` is a heading's.
+    No dataclass, so that a compiled one has C's own fields: those of every unit are read a dozen times.
     """
 
-    text: str
-    tokens: int
-    strength: int = BLOCK
-    level: int = 0
-    sep: str = "\n\n"
-    reopen: str = ""
-    close: str = ""
-    reopen_tokens: int = 0
-    close_tokens: int = 0
+    __slots__ = ("close", "close_tokens", "level", "reopen", "reopen_tokens", "sep", "strength", "text", "tokens")
+
+    def __init__(
+        self,
+        text: str,
+        tokens: int,
+        strength: int = BLOCK,
+        level: int = 0,
+        sep: str = "\n\n",
+        reopen: str = "",
+        close: str = "",
+        reopen_tokens: int = 0,
+        close_tokens: int = 0,
+    ) -> None:
+        self.text = text
+        self.tokens = tokens
+        self.strength = strength
+        self.level = level
+        self.sep = sep
+        self.reopen = reopen
+        self.close = close
+        self.reopen_tokens = reopen_tokens
+        self.close_tokens = close_tokens
 
 
 def units(markdown: str, whole: int, limit: int, count: Count) -> list[Unit]:
@@ -53,6 +66,8 @@ def units(markdown: str, whole: int, limit: int, count: Count) -> list[Unit]:
 
 class _Cutter:
     """Cuts blocks into units of a size; `nesting` counts what was cut open around them, `quotes` says whether a quote was."""
+
+    __slots__ = ("count", "limit", "nesting", "quotes", "whole")
 
     def __init__(self, whole: int, limit: int, count: Count, nesting: int = 0, quotes: bool = False) -> None:
         self.whole = whole
@@ -65,9 +80,8 @@ class _Cutter:
         if len(text) > _SURELY * self.whole and text[0] != "#":
             return self._large(text)
         tokens = self.count(text + "\n\n")
-        heading = _HEADING.match(text) if text[0] == "#" else None
-        if heading and "\n" not in text and tokens <= self.limit:
-            level = len(heading.group(1))
+        level = _level(text) if text[0] == "#" and "\n" not in text else 0
+        if level and tokens <= self.limit:
             return (Unit(text, tokens, _STRENGTH[level], level),)
         return (Unit(text, tokens),) if tokens <= self.whole else self._large(text)
 
@@ -193,6 +207,12 @@ class _Cutter:
             parts = [part.strip() for part in sentences(line.strip(), self.whole, room, self.count)]
             lines += [line_start(part) if position else part for position, part in enumerate(parts) if part]
         return self._grouped(lines or [text.strip()[:1]], "", "")
+
+
+def _level(line: str) -> int:
+    """Of a heading; 0 for any other line."""
+    level = len(line) - len(line.lstrip("#"))
+    return level if level in _STRENGTH and line[level : level + 1] == " " else 0
 
 
 def _is_table(lines: list[str]) -> bool:

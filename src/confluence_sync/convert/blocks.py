@@ -34,7 +34,8 @@ def heading(level: int) -> Handler:
         if walk.in_cell:
             walk.block(f"**{title.replace('**', '')}**")
             return
-        title = _CLOSING_HASHES.sub(lambda m: "\\" + m.group(), title)
+        if title.endswith("#"):
+            title = _CLOSING_HASHES.sub(lambda m: "\\" + m.group(), title)
         walk.block("#" * level + " " + title)
 
     return titled

@@ -5,24 +5,14 @@ from __future__ import annotations
 import re
 from urllib.parse import urlsplit
 
-from confluence_sync.convert.scan import collapsed, marked
+from confluence_sync.convert.scan import collapsed, escaped, marked
 
 LINE = "\x01"  # a line break that survives the collapsing of white space; XML text cannot contain it
 SPACE = "\x02"  # a space that survives it
 
-_ESCAPES = re.compile(
-    r"\\(?=[!-/:-@\[-`{-~]|\Z)"
-    r"|`"
-    r"|\*(?<!\s\*)|\*(?!\s)"
-    r"|__*(?![^\W_])|_(?<![^\W_]_)_*"
-    r"|\](?=[(\[:]|\Z)"
-    r"|<(?=[A-Za-z/!?]|\Z)"
-    r"|~~+"
-    r"|&(?=#?\w+;)"
-)
 _BLOCK_START = re.compile(r"#{1,6}(?=\s|$)|>|[-+*](?=\s|$)|(?:-{2,}|=+)\s*$|~{3,}|\d{1,9}(?=[.)](?:\s|$))")
 _STARTERS = frozenset("#>-+*=~0123456789")
-_PLAIN_ADDRESS = re.compile(r"(?:https?://|[#/])[\w.\-/:%#?=&;,@!$'+~]*", re.ASCII)
+_PLAIN_ADDRESS = re.compile(r"(?:https?://|[#/])[\w.\-/:%#?=&;,@!$'+~]*|[\w.-]+", re.ASCII)  # without a colon there is no scheme
 _UNSAFE_IN_ADDRESS = re.compile(r"[\s()<>\\`\"|*\x00-\x1f]")
 _SAFE_SCHEMES = {"http", "https", "mailto", "ftp", "ftps", "sftp", "tel", "ssh", "git", "smb", "file", "news", "irc"}
 _INVISIBLE = re.compile("[\u0000-\u0020\u007f-\u00a0\u200b-\u200f\u2028\u2029\ufeff]")
@@ -33,11 +23,7 @@ def text(raw: str) -> str:
     if not marked(raw):
         return raw
     raw = raw.replace("\u200b", "").replace("\ufeff", "")  # before the escapes: "<\u200bb>" must not become a tag afterwards
-    return _ESCAPES.sub(_escaped, raw)
-
-
-def _escaped(match: re.Match[str]) -> str:
-    return "".join("\\" + c for c in match.group())
+    return escaped(raw)
 
 
 def paragraph(inline: str) -> str:

@@ -1,0 +1,1 @@
+from confluence_sync.chunking.units cimport Unit
