@@ -11,7 +11,7 @@ from pathlib import Path
 
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD, M_ARENA_MAX = -1, -3, -8  # glibc's malloc.h
 MADV_DONTNEED = 4  # Linux' mman-common.h
-KEPT = 128 * 1024  # bytes of free memory that may stay at the top of the heap; larger blocks are mapped alone and given back at once
+KEPT = 1024 * 1024  # bytes of free memory that may stay at the top of the heap; larger blocks are mapped alone and given back at once
 
 
 def keep_flat() -> bool:

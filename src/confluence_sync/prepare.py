@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Protocol
 
 from confluence_sync.errors import ConfluenceSyncError
-from confluence_sync.model import Chunk, Page, PageRef, Space
+from confluence_sync.model import Chunk, Metadata, Page, PageRef, Space
 from confluence_sync.source.base import Failure
 from confluence_sync.workers import CallFailed, Workers, pack_plainly
 
@@ -54,7 +54,7 @@ class Prepared:
     degraded: tuple[tuple[str, int], ...] = ()
 
 
-pack_plainly(Page, PageRef, Chunk, Prepared)  # what goes to workers and comes back
+pack_plainly(Page, PageRef, Chunk, Metadata, Prepared)  # what goes to workers and comes back
 
 
 def cut_for(tokens: int, overlap: int, space: Space | None = None, site: str = "") -> Cut:

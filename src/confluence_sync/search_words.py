@@ -20,9 +20,10 @@ _ASCII_BETWEEN = {i: " " for i in range(128) if not chr(i).isalnum()}
 MOST_WORDS = 48
 
 
-def pairs(text: str) -> str:
-    """The overlapping pairs of every unspaced run, separated by spaces; empty for other scripts. A run of one stays alone."""
-    if text.isascii() or not text.encode("utf-8", "replace").translate(None, _OTHER_BYTES):
+def pairs(text: str, encoded: bytes = b"") -> str:
+    """The overlapping pairs of every unspaced run, separated by spaces; empty for other scripts. A run of one stays alone. `encoded` is the
+    text in UTF-8, where the caller has it."""
+    if text.isascii() or not (encoded or text.encode("utf-8", "replace")).translate(None, _OTHER_BYTES):
         return ""
     found: list[str] = []
     for run in _UNSPACED.findall(text):

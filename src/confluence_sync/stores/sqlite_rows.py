@@ -10,12 +10,12 @@ from confluence_sync.search_words import pairs
 
 def row(chunk: Chunk) -> tuple[str, ...]:
     try:
-        chunk.text.encode()
+        encoded = chunk.text.encode()
     except UnicodeEncodeError as error:
         raise Rejected(
             f"chunk {chunk.id} of page {chunk.page_id} holds half a character at {error.start}, which no store can keep"
         ) from error
-    return (chunk.id, *tags(chunk.metadata), pairs(chunk.text), chunk.text)
+    return (chunk.id, *tags(chunk.metadata), pairs(chunk.text, encoded), chunk.text)
 
 
 def tags(metadata: Metadata) -> tuple[str, ...]:
