@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from queue import SimpleQueue
 from threading import Event
@@ -14,6 +14,7 @@ from confluence_sync.model import PageRef, Space
 
 FEWEST = 2  # the answer in use and the one after it; each holds a few megabytes
 NO_WAIT = 0.005  # seconds in which an answer that is there comes from another thread
+SURE = 3  # times in a row that all answers are there before one fewer is asked for: a line that is just quick enough would be too slow with it
 
 
 T = TypeVar("T")
@@ -28,24 +29,24 @@ class Reader(Protocol[Batch_co]):
 
 def fetched(source: Reader[T], space: Space, batches: Iterable[list[PageRef]], concurrency: int) -> Iterator[T]:
     """The pages of each batch, in order. At most `concurrency` requests are in flight, and only so many that the reader need not wait:
-    one more is asked for ahead each time it waits for an answer, and one fewer when it comes back to find all of them there.
+    one more is asked for ahead each time it waits for an answer, and one fewer when it comes back SURE times to find all of them there.
 
     Where batches themselves come slowly, out of a listing, an answer is not held back for more of them.
     """
     readers = ThreadPoolExecutor(concurrency, "fetch")
     ahead: deque[Future[T]] = deque()
-    fewest = most = min(FEWEST, concurrency)
+    depth = _Depth(min(FEWEST, concurrency), concurrency)
     back = monotonic()  # when the reader last came for more
     try:
         for refs in batches:
             listing = monotonic() - back
             ahead.append(readers.submit(source.pages, refs, space))
-            while len(ahead) >= most:
+            while len(ahead) >= depth.now:
                 begun = monotonic()
                 answer = ahead.popleft().result()
-                waited = monotonic() - begun
+                waited = monotonic() - begun > max(listing, NO_WAIT)
                 yield answer
-                most = min(max(most + _more(ahead, waited > max(listing, NO_WAIT)), fewest), concurrency)
+                depth.adjust(waited, plenty=bool(ahead) and all(future.done() for future in ahead))
             back = monotonic()
         while ahead:
             yield ahead.popleft().result()
@@ -53,9 +54,21 @@ def fetched(source: Reader[T], space: Space, batches: Iterable[list[PageRef]], c
         readers.shutdown(wait=False, cancel_futures=True)
 
 
-def _more(ahead: Collection[Future[T]], waited: bool) -> int:
-    """How many more answers to ask for ahead: one where the reader had to wait for one, one fewer where all are there before it comes."""
-    return 1 if waited else -1 if ahead and all(future.done() for future in ahead) else 0
+class _Depth:
+    """How many answers to ask for ahead: from `fewest` to `most`."""
+
+    def __init__(self, fewest: int, most: int) -> None:
+        self.now = self._fewest = fewest
+        self._most = most
+        self._plenty = 0  # times in a row
+
+    def adjust(self, waited: bool, plenty: bool) -> None:
+        """One more where the reader had to wait, one fewer where all were there before it came, SURE times in a row."""
+        self._plenty = self._plenty + 1 if plenty and not waited else 0
+        if waited:
+            self.now = min(self.now + 1, self._most)
+        elif self._plenty == SURE:
+            self.now, self._plenty = max(self.now - 1, self._fewest), 0
 
 
 def as_they_come(answers: Iterator[T]) -> Iterator[tuple[T, bool]]:

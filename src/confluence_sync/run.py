@@ -55,7 +55,7 @@ class Means:
     """How a run is to behave beyond its settings: what it shows, how patient it is, and a backend given by a test or a notebook.
 
     `adopt` takes over what another program left; `max_minutes` is 0 for as long as it needs. A `report` that is given is the one that
-    gets filled, so that its owner has it when the run fails.
+    gets filled, so that its owner has it when the run fails; a `source` that is given is its owner's to close.
     """
 
     progress: Progress = field(default_factory=Silent)
@@ -64,6 +64,7 @@ class Means:
     adopt: bool = False
     max_minutes: float = 0.0
     report: Report | None = None
+    source: Source | None = None
 
 
 @dataclass
@@ -107,7 +108,7 @@ def opened(settings: Settings, wanted: Wanted, means: Means) -> Iterator[Run]:
     """Everything a run needs, closed again afterwards. Raises what is wrong with settings, credentials, state or store."""
     started, clock = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"), time.monotonic()
     with ExitStack() as stack:
-        source = stack.enter_context(closing(open_source(settings, means.patience, ahead=True)))
+        source = means.source or stack.enter_context(closing(open_source(settings, means.patience, ahead=True)))
         state = stack.enter_context(closing(open_state(settings)))
         account = source.whoami()
         backend, name = _backend(settings, means)

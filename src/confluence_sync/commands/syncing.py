@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import logging
 import sys
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -51,14 +52,18 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _run_once(options: argparse.Namespace, settings: Settings, progress: Bar | Lines, report: Report) -> None:
-    """Fills the report. Loads what a run needs only now: wrong settings are told in a quarter of a second."""
+    """Fills the report. Loads what a run needs only now: wrong settings are told in a quarter of a second. Half of it takes as long as an
+    answer of Confluence, and comes while the first is waited for."""
     from confluence_sync.memory import keep_flat
-    from confluence_sync.run import Means
-    from confluence_sync.sync import run as run_once
+    from confluence_sync.source.connect import open_source
 
     keep_flat()
-    means = Means(progress=progress, adopt=options.adopt, max_minutes=options.max_minutes, report=report)
-    run_once(settings, wanted_for(options, settings), means)
+    with closing(open_source(settings, ahead=True)) as source:
+        from confluence_sync.run import Means
+        from confluence_sync.sync import run as run_once
+
+        means = Means(progress=progress, adopt=options.adopt, max_minutes=options.max_minutes, report=report, source=source)
+        run_once(settings, wanted_for(options, settings), means)
 
 
 def _tell(report: Report) -> int:

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from urllib.parse import parse_qs, unquote
 
+import orjson
+
 from confluence_sync.simulator.contents import Json
 
 
@@ -55,8 +57,8 @@ class Refusal(Exception):
 def encoded(payload: object) -> bytes:
     """JSON in UTF-8. Lone surrogates, which page titles can hold, are escaped."""
     try:
-        return json.dumps(payload, ensure_ascii=False, separators=(",", ":")).encode()
-    except UnicodeEncodeError:
+        return orjson.dumps(payload)
+    except orjson.JSONEncodeError:  # which takes no lone surrogates
         return json.dumps(payload).encode()
 
 
