@@ -13,13 +13,13 @@ import pytest
 from confluence_sync import rotate
 from confluence_sync.model import Page
 from confluence_sync.plan import Wanted
-from confluence_sync.prepare import Batch
 from confluence_sync.report import Report
 from confluence_sync.run import Means
 from confluence_sync.simulator.server import Simulator
 from confluence_sync.source.base import Failure
 from confluence_sync.stores.base import Backend
 from confluence_sync.sync import run
+from confluence_sync.workshop import Batch
 from tests.append_only import AppendOnly
 from tests.conftest import HASTY, SettingsFor
 

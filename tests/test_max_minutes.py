@@ -39,7 +39,7 @@ def test_time_over_leaves_the_rest_for_the_next_run(settings_and_site, monkeypat
     """What did not fit is counted as deferred with exit 3, nothing is lost, and a second run without a limit brings the rest."""
     settings, _ = settings_and_site
     monkeypatch.setattr("confluence_sync.patch.PAGES_AT_ONCE", 10)
-    monkeypatch.setattr("confluence_sync.prepare.GROUP_BYTES", 1)
+    monkeypatch.setattr("confluence_sync.workshop.GROUP_BYTES", 1)
     backend = MemoryBackend()
     first = run(settings, Wanted(), Means(backend=backend, max_minutes=1e-9))
     assert (first.exit, first.pages.new, first.pages.deferred) == (3, 10, first.pages.listed - 10)

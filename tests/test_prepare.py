@@ -12,12 +12,13 @@ from pathlib import Path
 
 import pytest
 
-import confluence_sync.prepare as prepare_module
+import confluence_sync.workshop as workshop_module
 from confluence_sync.errors import ConfluenceSyncError
 from confluence_sync.model import Page, PageRef, utf8
-from confluence_sync.prepare import AHEAD, GROUP_BYTES, LOSSES, Batch, Cut, Packed, Prepared, Workshop, _quota, cut_for, prepare, processors
+from confluence_sync.prepare import Cut, Prepared, cut_for, prepare
 from confluence_sync.source.base import Failure
 from confluence_sync.workers import Workers
+from confluence_sync.workshop import AHEAD, GROUP_BYTES, LOSSES, Batch, Packed, Workshop, _quota, processors
 
 CUT = cut_for(1000, 180)
 
@@ -62,7 +63,7 @@ def doing(monkeypatch: pytest.MonkeyPatch, act: Callable[[Page], None]) -> None:
             act(one)
         return prepare(pages, cut, users)
 
-    monkeypatch.setattr(prepare_module, "prepare", prepared)
+    monkeypatch.setattr(workshop_module, "prepare", prepared)
 
 
 def test_a_page_becomes_chunks() -> None:
@@ -148,7 +149,7 @@ def test_a_large_batch_is_cut_into_groups(workshop: Callable[..., Workshop], mon
         sizes.append(len(pages))
         return prepare(pages, cut, users)
 
-    monkeypatch.setattr(prepare_module, "prepare", counted)
+    monkeypatch.setattr(workshop_module, "prepare", counted)
     done(workshop(), [big(1), page(2), page(3), big(4), page(5)])
     assert sizes == [1, 3, 1]
 
@@ -191,8 +192,8 @@ def test_a_page_that_breaks_the_conversion_fails_alone(workshop: Callable[..., W
 
 def test_a_slow_page_fails_alone(workshop: Callable[..., Workshop], monkeypatch: pytest.MonkeyPatch) -> None:
     """A page that takes longer than it may fails with that time; its group and what follows come."""
-    monkeypatch.setattr(prepare_module, "PAGE_SECONDS", 0.1)
-    monkeypatch.setattr(prepare_module, "_processes", lambda workers: prepare_module._thread())
+    monkeypatch.setattr(workshop_module, "PAGE_SECONDS", 0.1)
+    monkeypatch.setattr(workshop_module, "_processes", lambda workers: workshop_module._thread())
     doing(monkeypatch, lambda one: time.sleep(0.6) if one.ref.id == "2" else None)
     found = done(workshop(), [page(1), page(2), page(3)], [page(4)])
     assert ids(found) == ["1", "!2", "3", "4"]
@@ -220,9 +221,10 @@ KILLS = {b"kill": die, b"hang": hang, b"odd ": odd}
 """
 SCRIPT = """
 import sys
-import confluence_sync.prepare as module
+import confluence_sync.workshop as module
 from confluence_sync.model import Page, PageRef
-from confluence_sync.prepare import Batch, Workshop, cut_for
+from confluence_sync.prepare import cut_for
+from confluence_sync.workshop import Batch, Workshop
 from poison import Poison
 
 def page(number, body):
@@ -245,7 +247,7 @@ def ran(tmp_path: Path, size: int, poisoned: dict[int, str]) -> dict[str, str]:
     """What becomes of each of eight pages of this size in a script, which need not guard its calls, when some are poisoned."""
     (tmp_path / "poison.py").write_text(POISON)
     (tmp_path / "script.py").write_text(SCRIPT)
-    source = str(Path(prepare_module.__file__).parent.parent)
+    source = str(Path(workshop_module.__file__).parent.parent)
     words = [sys.executable, str(tmp_path / "script.py"), str(size), *(str(word) for pair in poisoned.items() for word in pair)]
     environment = {**os.environ, "PYTHONPATH": f"{source}:{tmp_path}"}
     result = subprocess.run(words, capture_output=True, text=True, timeout=120, env=environment, check=False)
@@ -292,7 +294,7 @@ def test_workers_that_die_whatever_they_get_end_the_run(workshop: Callable[..., 
         def end(self) -> None:
             pass
 
-    monkeypatch.setattr(prepare_module, "_processes", lambda workers: Broken())
+    monkeypatch.setattr(workshop_module, "_processes", lambda workers: Broken())
     with pytest.raises(ConfluenceSyncError, match=f"{LOSSES} worker processes in a row died at once: give the job more memory"):
         done(workshop(expected=1000, cpus=2), [page(number) for number in range(20)])
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from confluence_sync import fill, prepare, rotate
+from confluence_sync import fill, rotate, workshop
 from confluence_sync.errors import Refused, ServerFailed, SettingsError
 from confluence_sync.generations import new_name
 from confluence_sync.plan import Wanted
@@ -146,7 +146,7 @@ def test_a_page_changed_while_a_rotation_is_being_filled_is_in_it_as_changed(job
 def test_a_page_changed_after_its_turn_in_a_cut_rotation_comes_with_the_next_one(job: Job, monkeypatch: pytest.MonkeyPatch) -> None:
     """What was in before the run was killed goes live as it was; pages still to come are read as they are now; the next run has both."""
     monkeypatch.setattr(fill, "CHUNKS_AT_ONCE", 1)
-    monkeypatch.setattr(prepare, "GROUP_BYTES", 1)
+    monkeypatch.setattr(workshop, "GROUP_BYTES", 1)
     writes = iter(range(2, -1, -1))
 
     def die(effect: str) -> None:

@@ -11,15 +11,15 @@ from typing import Any
 
 import pytest
 
-from confluence_sync.fetch import FEWEST, fetched
+from confluence_sync.fetch import FEWEST, _Depth, fetched
 from confluence_sync.mentions import with_names
 from confluence_sync.model import Page, PageRef, Presence, Scope
-from confluence_sync.prepare import Batch
 from confluence_sync.simulator.faults import read_rules
 from confluence_sync.simulator.server import Simulator
 from confluence_sync.source.base import Failure
 from confluence_sync.source.confluence import Confluence
 from confluence_sync.source.connect import open_source
+from confluence_sync.workshop import Batch
 from tests.conftest import HASTY, SettingsFor
 from tests.simulator_client import family, page
 
@@ -397,3 +397,14 @@ def test_names_and_labels_that_were_refused_come_in_once_they_are_given(settings
         assert sync()[0] == 0
         asked_again, who_are_we = 4, 3  # search, labels, v1 and names; each refusal but that of search may be the token's end
         assert refused - (simulator.requests.total() - before) == asked_again + who_are_we
+
+
+def test_how_far_ahead_follows_who_waits() -> None:
+    """One more answer for each wait, one fewer only where all were there three times in a row, within what it may be."""
+    depth = _Depth(2, 4)
+    for waited, plenty, wanted in (
+        (True, False, 3), (False, True, 3), (False, True, 3), (False, False, 3), (False, True, 3), (False, True, 3), (False, True, 2),
+        (False, True, 2), (False, True, 2), (False, True, 2), (True, True, 3), (True, False, 4), (True, False, 4),
+    ):  # fmt: skip
+        depth.adjust(waited, plenty)
+        assert depth.now == wanted

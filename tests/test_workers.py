@@ -6,18 +6,18 @@ import gc
 import os
 import pickle
 import signal
+import socket
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import BrokenExecutor, CancelledError, Future
-from multiprocessing import Pipe
 from pathlib import Path
 from threading import Thread
 
 import pytest
 
-from confluence_sync import worker, workers
+from confluence_sync import packing, worker, workers
 from confluence_sync.errors import ConfluenceSyncError
 from confluence_sync.model import Page, PageRef, utf8
 from confluence_sync.prepare import Prepared, cut_for, prepare
@@ -85,15 +85,16 @@ def test_an_answer_stays_packed_until_it_is_called_for(pool: Workers[list[Prepar
 
 def test_a_worker_keeps_nothing_of_what_it_answered() -> None:
     """Its last answer would live for as long as it makes the next, and while it waits."""
-    ours, theirs = Pipe()
-    serving = Thread(target=worker._serve, args=(theirs,))
-    serving.start()
-    ours.send_bytes(pickle.dumps((group(1), CUT, {})))
-    assert len(pickle.loads(ours.recv_bytes())) == 1
-    gc.collect()
-    alive = [found for found in gc.get_objects() if isinstance(found, Prepared)]
-    ours.close()
-    serving.join(10)
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        serving = Thread(target=worker._serve, args=(theirs.fileno(),))
+        serving.start()
+        packing.send(ours.fileno(), pickle.dumps((group(1), CUT, {})))
+        assert len(pickle.loads(packing.received(ours.fileno()))) == 1
+        gc.collect()
+        alive = [found for found in gc.get_objects() if isinstance(found, Prepared)]
+        ours.close()
+        serving.join(10)
     assert alive == []
 
 
@@ -252,4 +253,4 @@ def test_an_error_that_no_pickle_survives_is_told_in_words(monkeypatch: pytest.M
         raise Odd(1, 2)
 
     monkeypatch.setattr(worker, "prepare", breaks)
-    assert worker._done([], CUT, {}) == workers.Failed("Odd", "odd")
+    assert worker._done([], CUT, {}) == packing.Failed("Odd", "odd")

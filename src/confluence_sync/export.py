@@ -16,13 +16,13 @@ from confluence_sync.listing import count_missing, make_plan, refs_to_fetch, spo
 from confluence_sync.mentions import read_unnamed_again, with_names
 from confluence_sync.model import Entry, Page, digest
 from confluence_sync.plan import Kind, Plan, Wanted
-from confluence_sync.prepare import Batch
 from confluence_sync.report import FailedPage, Held, Report, SpaceReport
 from confluence_sync.run import Means, Run, opened
 from confluence_sync.settings_kinds import Secret
 from confluence_sync.source.base import BULK, Failure
 from confluence_sync.source.spaces import Chosen, choose_spaces
 from confluence_sync.sync import exit_code
+from confluence_sync.workshop import Batch
 
 FORMAT_VERSION = 1  # raised on purpose whenever the file of any page changes its bytes
 STATE_FOLDER = ".confluence-sync"

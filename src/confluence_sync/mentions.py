@@ -11,9 +11,9 @@ from itertools import compress
 from confluence_sync.convert import mentioned_users
 from confluence_sync.fetch import fetched
 from confluence_sync.model import Page, PageRef, Space, batched
-from confluence_sync.prepare import Batch
 from confluence_sync.source.base import Failure, Source
 from confluence_sync.state import State
+from confluence_sync.workshop import Batch
 
 AT_ONCE = 250
 

@@ -24,10 +24,11 @@ from confluence_sync.live import LiveStore, tell_live
 from confluence_sync.mentions import with_names
 from confluence_sync.model import PageRef, Presence, Scope, batched, digest
 from confluence_sync.plan import Kind, Plan
-from confluence_sync.prepare import Prepared, Workshop
+from confluence_sync.prepare import Prepared
 from confluence_sync.report import FailedPage, Held, SpaceReport
 from confluence_sync.run import Run
 from confluence_sync.source.base import BULK, Failure
+from confluence_sync.workshop import Workshop
 
 log = logging.getLogger(__name__)
 

@@ -7,15 +7,14 @@ import os
 import pickle
 from collections.abc import Mapping
 from contextlib import suppress
-from multiprocessing.connection import Connection
 
 import confluence_sync.chunk
 import confluence_sync.convert.storage  # noqa: F401  # made once, before the others are forked
 from confluence_sync.memory import keep_flat, let_go
 from confluence_sync.model import Page
+from confluence_sync.packing import Failed, received, send
 from confluence_sync.prepare import Cut, Prepared, prepare
 from confluence_sync.tokens import counter
-from confluence_sync.workers import Failed
 
 
 def make_ready() -> None:
@@ -37,9 +36,8 @@ def main(lines: list[int]) -> None:
     for line in lines:
         if line != mine:
             os.close(line)  # or the end of that worker could not be seen
-    ours = Connection(mine)  # open until the very end, which the run sees by it
-    _serve(ours)
-    _clear_away()
+    _serve(mine)
+    _clear_away()  # with the line still open until the very end, which the run sees by it
     os._exit(0)
 
 
@@ -50,12 +48,12 @@ def _clear_away() -> None:
             os.wait()
 
 
-def _serve(line: Connection) -> None:
+def _serve(line: int) -> None:
     """Until the run ends, or closes the line."""
     while True:
         try:
             # Without a name for the answer, which would live for as long as the next is made.
-            line.send_bytes(pickle.dumps(_done(*pickle.loads(line.recv_bytes())), pickle.HIGHEST_PROTOCOL))
+            send(line, pickle.dumps(_done(*pickle.loads(received(line))), pickle.HIGHEST_PROTOCOL))
         except (EOFError, OSError):
             return
 

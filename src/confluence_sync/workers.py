@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copyreg
 import os
 import pickle
 import signal
@@ -12,15 +11,13 @@ import sys
 from collections.abc import Callable
 from concurrent.futures import BrokenExecutor, CancelledError, Future, ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass, fields, is_dataclass
 from functools import partial
-from multiprocessing.connection import Connection
-from operator import attrgetter
 from queue import SimpleQueue
 from threading import Lock
 from typing import Generic, TypeVar
 
 from confluence_sync.errors import ConfluenceSyncError
+from confluence_sync.packing import Failed, received, send
 
 Answer = TypeVar("Answer")
 
@@ -33,14 +30,6 @@ sys.path[:] = sys.argv[1].split("\\n")
 from confluence_sync.worker import main
 main([int(number) for number in sys.argv[2:]])
 """
-
-
-@dataclass(frozen=True, slots=True)
-class Failed:
-    """What a worker answers when a call raised something: texts alone, because not every exception survives the way."""
-
-    kind: str
-    message: str
 
 
 class CallFailed(Exception):
@@ -97,7 +86,7 @@ class Workers(Generic[Answer]):
             self._free.put(line)
         return partial(self._unpacked, answer)
 
-    def _unpacked(self, packed: bytes) -> Answer:
+    def _unpacked(self, packed: bytearray) -> Answer:
         answer: Answer | Failed = pickle.loads(packed)
         if isinstance(answer, Failed):
             raise CallFailed(f"{answer.kind}: {answer.message}")
@@ -108,22 +97,22 @@ class _Line:
     """The way to one worker and back. A second call is sent while the first is being done, and answers come in the order of the calls."""
 
     def __init__(self, ours: socket.socket) -> None:
-        self._socket, self._connection = ours, Connection(ours.fileno())
+        self._socket = ours
         self._sending, self._receiving = Lock(), Lock()
         self._dead = False
 
-    def ask(self, call: object) -> bytes:
+    def ask(self, call: object) -> bytearray:
         """The answer, packed. Raises EOFError or OSError when the worker died of this call, CancelledError for the one before."""
         with self._sending:
             try:
-                self._connection.send_bytes(pickle.dumps(call, pickle.HIGHEST_PROTOCOL))
+                send(self._socket.fileno(), pickle.dumps(call, pickle.HIGHEST_PROTOCOL))
             except OSError as error:
                 raise CancelledError from error
             self._receiving.acquire()
         try:
             if self._dead:
                 raise CancelledError
-            answer = self._connection.recv_bytes()
+            answer = received(self._socket.fileno())
         except (EOFError, OSError):
             self._dead = True
             raise
@@ -144,28 +133,18 @@ class _Line:
     def close(self) -> None:
         """When the worker was ended and nobody asks any more; it is gone afterwards."""
         self._until_gone()
-        self._socket.detach()
-        self._connection.close()
+        self._socket.close()
 
     def _until_gone(self) -> bool:
         try:
-            while self._connection.poll(GONE):
-                self._connection.recv_bytes()
-        except (EOFError, OSError):
+            self._socket.settimeout(GONE)
+            while self._socket.recv(65536):  # what it still had to say, nobody asks for
+                pass
+        except TimeoutError:
+            return False
+        except OSError:
             return True
-        return False
-
-
-def pack_plainly(*kinds: type) -> None:
-    """Pickle asks fields() for each object of a dataclass with slots, packing it and unpacking it: twice as dear as its values alone. It
-    asks a named tuple for them in Python, too."""
-
-    def plainly(kind: type) -> None:
-        values = attrgetter(*(field.name for field in fields(kind))) if is_dataclass(kind) else tuple
-        copyreg.pickle(kind, lambda one: (kind, values(one)))
-
-    for kind in kinds:
-        plainly(kind)
+        return True
 
 
 def _started(count: int) -> tuple[list[socket.socket], subprocess.Popen[bytes]]:

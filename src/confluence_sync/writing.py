@@ -12,10 +12,10 @@ from confluence_sync.mentions import with_names
 from confluence_sync.model import PageRef, Space
 from confluence_sync.patch import patch
 from confluence_sync.plan import Plan
-from confluence_sync.prepare import Workshop
 from confluence_sync.report import SpaceReport
 from confluence_sync.run import Run
 from confluence_sync.source.base import BULK
+from confluence_sync.workshop import Workshop
 
 log = logging.getLogger(__name__)
 

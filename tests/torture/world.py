@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from unittest.mock import patch as replaced
 
-from confluence_sync import first_fill, listing, patch, prepare, sync, writing
+from confluence_sync import first_fill, listing, patch, sync, workshop, writing
 from confluence_sync.config import Settings
 from confluence_sync.http import Patience
 from confluence_sync.plan import Wanted
@@ -102,7 +102,7 @@ def small_steps() -> Iterator[None]:
         replaced.object(listing, "LIMITS", (5, 4)),
         replaced.object(writing, "BULK", 4),
         replaced.object(first_fill, "BULK", 4),
-        replaced.object(prepare, "GROUP_BYTES", 1),
+        replaced.object(workshop, "GROUP_BYTES", 1),
         replaced.object(patch, "PAGES_AT_ONCE", 2),
         replaced.object(remote, "PATIENCE", HURRIED),
     ):
