@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from collections.abc import Mapping
 from contextlib import closing
+from pathlib import Path
 from threading import Barrier
 
 import pytest
@@ -95,3 +99,24 @@ def test_a_token_that_is_refused_is_told_once(simulator: Simulator, settings_for
     ):
         source.whoami()
     assert caplog.text == ""
+
+
+ASKS_FIRST = """
+import sys
+from confluence_sync.cli import main
+from confluence_sync.errors import SettingsError
+from confluence_sync.source import connect
+
+def asked(*_, ahead):
+    raise SettingsError(f"asked, ahead {ahead}, with the run {'loaded' if 'confluence_sync.sync' in sys.modules else 'not loaded'}")
+
+connect.open_source = asked
+main(["sync"])
+"""
+
+
+def test_confluence_is_asked_before_the_run_is_loaded(tmp_path: Path) -> None:
+    """Loading takes as long as an answer, so the first questions go out before."""
+    env = {"CONF_CLOUD_ID": "x", "CONF_USER": "a@b.test", "CONF_API_TOKEN": "t", "SPACE_NAME": "S", "STATE_DIR": str(tmp_path)}
+    told = subprocess.run([sys.executable, "-c", ASKS_FIRST], env={**os.environ, **env}, capture_output=True, text=True, timeout=60)
+    assert "asked, ahead True, with the run not loaded" in told.stderr
