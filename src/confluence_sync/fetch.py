@@ -14,9 +14,7 @@ from confluence_sync.model import PageRef, Space
 
 FEWEST = 2  # the answer in use and the one after it; each holds a few megabytes
 NO_WAIT = 0.005  # seconds in which an answer that is there comes from another thread
-SURE = (
-    3  # times in a row that all answers are there before one fewer is asked for: a line that is just quick enough would be too slow with it
-)
+SURE = 3  # times in a row that all answers are there before one fewer is asked for: the line may be only just quick enough
 
 
 T = TypeVar("T")
