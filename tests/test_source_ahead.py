@@ -116,7 +116,7 @@ main(["sync"])
 
 
 def test_confluence_is_asked_before_the_run_is_loaded(tmp_path: Path) -> None:
-    """Loading takes as long as an answer, so the first questions go out before."""
+    """What else a run needs is loaded while the first answers are waited for."""
     env = {"CONF_CLOUD_ID": "x", "CONF_USER": "a@b.test", "CONF_API_TOKEN": "t", "SPACE_NAME": "S", "STATE_DIR": str(tmp_path)}
     told = subprocess.run([sys.executable, "-c", ASKS_FIRST], env={**os.environ, **env}, capture_output=True, text=True, timeout=60)
     assert "asked, ahead True, with the run not loaded" in told.stderr

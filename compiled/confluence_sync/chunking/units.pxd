@@ -16,4 +16,3 @@ cdef class _Cutter:
     cdef readonly object count
     cdef readonly Py_ssize_t nesting
     cdef readonly bint quotes
-    

@@ -52,8 +52,8 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _run_once(options: argparse.Namespace, settings: Settings, progress: Bar | Lines, report: Report) -> None:
-    """Fills the report. Loads what a run needs only now: wrong settings are told in a quarter of a second. Half of it takes as long as an
-    answer of Confluence, and comes while the first is waited for."""
+    """Fills the report. Loads what a run needs only now: wrong settings are told in a quarter of a second, and what
+    is not needed to ask Confluence is loaded while its first answers are waited for."""
     from confluence_sync.memory import keep_flat
     from confluence_sync.source.connect import open_source
 
