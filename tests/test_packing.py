@@ -34,6 +34,15 @@ def test_packets_come_whole_and_in_order(ends: tuple[socket.socket, socket.socke
     sender.join(30)
 
 
+def test_what_the_kernel_takes_in_parts_comes_whole(ends: tuple[socket.socket, socket.socket], monkeypatch: pytest.MonkeyPatch) -> None:
+    """A signal may interrupt a write in the middle, of the size as well as of the packet."""
+    one, other = ends
+    monkeypatch.setattr(os, "writev", lambda line, parts: os.write(line, b"".join(parts)[:5]))
+    for packet in (b"", b"x", bytes(range(256))):
+        send(one.fileno(), packet)
+        assert received(other.fileno()) == packet
+
+
 @pytest.mark.parametrize("said", [b"", SIZE.pack(10)[:3], SIZE.pack(10) + b"half"], ids=["nothing", "half a size", "half a packet"])
 def test_a_line_that_ends_is_told(ends: tuple[socket.socket, socket.socket], said: bytes) -> None:
     """Wherever it ends: part of a packet is none."""
