@@ -6,7 +6,7 @@ import struct
 from base64 import b64encode
 from collections.abc import Callable, Iterator
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
@@ -30,6 +30,7 @@ class Embedder(StubApi):
     short: bool = False
     strange: object = None
     embedded: int = 0
+    at_once: list[int] = field(default_factory=list)
     bytes_as: Callable[[bytes], str] | None = None
     refuses: int = 0
 
@@ -37,6 +38,7 @@ class Embedder(StubApi):
         texts = body["input"]
         assert isinstance(texts, list)
         self.embedded += len(texts)
+        self.at_once.append(len(texts))
         if self.refuses and body["encoding_format"] == "base64":
             return self.refuses, {"error": "encoding_format: base64 is not supported"}
         vectors: list[object] = [[len(text) / 100, self.strange or self.turn] for text in texts]
@@ -72,6 +74,15 @@ def test_a_text_is_embedded_once(api: Embedder, tmp_path: Path) -> None:
     second = asked(api, tmp_path, "three", "fourteen", "one")
     assert second == [pytest.approx([0.05, 0.5]), pytest.approx([0.08, 0.5]), pytest.approx([0.03, 0.5])]
     assert api.embedded == 3 + 1 + 1
+
+
+def test_a_model_that_takes_its_time_is_asked_for_less_at_once(api: Embedder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """From a few texts to as many as it takes in ten seconds, whatever inserts cost, where most texts may be known; none is left out."""
+    seconds = iter([0, 1, 0, 1, 0, 20, *[0, 1] * 9])
+    monkeypatch.setattr("confluence_sync.stores.remote.monotonic", lambda: next(seconds))
+    texts = [f"text {number}" for number in range(100)]
+    assert [vector[0] for vector in asked(api, tmp_path, *texts)] == [pytest.approx(len(text) / 100) for text in texts]
+    assert api.at_once == [1, 8, 16, 32, 16, 28]
 
 
 def test_vectors_come_as_bytes_where_the_server_has_them(api: Embedder, tmp_path: Path) -> None:

@@ -11,15 +11,16 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TypeAlias, cast
 
-from confluence_sync.database import open_file, said_of
+from confluence_sync.database import one_of, open_file, said_of
 from confluence_sync.errors import BadAnswer, Rejected, ServerFailed
 from confluence_sync.http import Link
 from confluence_sync.jsonvalue import as_list, as_object, objects
-from confluence_sync.model import batched, digest
+from confluence_sync.model import digest
+from confluence_sync.stores.remote import Pace
 
 log = logging.getLogger(__name__)
 
-AT_ONCE = 64  # a server embeds about 10 long chunks a CPU second, and its proxy may wait 60 s
+MOST_AT_ONCE = 500
 KEPT_DAYS = 100
 CANARY = "confluence-sync asks for this text once a run, to notice that the model behind a name has changed"
 SCHEMA = "create table if not exists vector (model text, content text, used integer, vector blob, primary key (model, content))"
@@ -37,17 +38,16 @@ class VectorCache:
 
     def get(self, model: str, keys: Sequence[str]) -> dict[str, Vector]:
         """The kept vectors of the texts with these digests, by digest."""
-        found: dict[str, Vector] = {}
-        for some in batched(list(keys), AT_ONCE):
-            places = ", ".join("?" * len(some))
-            rows = self._run(f"select content, vector, used from vector where model = ? and content in ({places})", model, *some)
-            found.update((str(content), array("f", cast(bytes, vector))) for content, vector, _ in rows)
-            if any(used != self._today for _, _, used in rows):
-                self._run(f"update vector set used = ? where model = ? and content in ({places})", self._today, model, *some)
-        return found
+        if not keys:
+            return {}
+        places, some = one_of(keys)
+        rows = self._run(f"select content, vector, used from vector where model = ? and content in ({places})", model, *some)
+        if any(used != self._today for _, _, used in rows):
+            self._run(f"update vector set used = ? where model = ? and content in ({places})", self._today, model, *some)
+        return {str(content): array("f", cast(bytes, vector)) for content, vector, _ in rows}
 
     def put(self, model: str, vectors: Mapping[str, Vector]) -> None:
-        """Keeps vectors by the digests of their texts, AT_ONCE or fewer. One statement, as each one waits for the disk."""
+        """Keeps vectors by the digests of their texts. One statement, as each one waits for the disk."""
         rows = [(model, key, self._today, vector.tobytes()) for key, vector in vectors.items()]
         places = ", ".join(["(?, ?, ?, ?)"] * len(rows))
         self._run(f"insert or replace into vector values {places}", *(value for row in rows for value in row))
@@ -76,6 +76,7 @@ class Embeddings:
     def __init__(self, link: Link, path: str, model: str, cache: VectorCache) -> None:
         self._link, self._path, self._model, self._cache = link, path, model, cache
         self._form, self._checked = "base64", False
+        self._pace = Pace(MOST_AT_ONCE)  # not that of inserts: those whose texts are all known are fast, and tell nothing of the model
         self.asked = 0
 
     def vectors(self, texts: Sequence[str]) -> list[Vector]:
@@ -85,8 +86,11 @@ class Embeddings:
         keys = [digest(text) for text in texts]
         known = self._cache.get(self._model, keys)
         unknown = {key: text for key, text in zip(keys, texts, strict=True) if key not in known}
-        for some in batched(list(unknown), AT_ONCE):
-            found = dict(zip(some, self._ask([unknown[key] for key in some]), strict=True))
+        waiting = list(unknown)
+        while waiting:
+            some, waiting = waiting[: self._pace.size], waiting[self._pace.size :]
+            with self._pace.kept(len(some)):
+                found = dict(zip(some, self._ask([unknown[key] for key in some]), strict=True))
             self._cache.put(self._model, found)
             known.update(found)
         return [known[key] for key in keys]

@@ -21,9 +21,9 @@ log = logging.getLogger(__name__)
 
 Routes = frozenset[tuple[str, str]]
 REFUSED_AT_MOST = 10  # with more than these the server refuses everything, and asking chunk by chunk would take all night
-FIRST = 8  # chunks in the first insert, before anything is known of the server
-AS_LONG, LONGER = 0.7, 1.5  # shares of a slow insert's seconds: less at once did not help; it has become slower still
-WANTED_SECONDS = 10.0  # for one insert: proxies and clients give up after 30 to 60 s, and a server may become slower
+FIRST = 8  # chunks in the first request, before anything is known of the server
+AS_LONG, LONGER = 0.7, 1.5  # shares of a slow request's seconds: less at once did not help; it has become slower still
+WANTED_SECONDS = 10.0  # for one request: proxies and clients give up after 30 to 60 s, and a server may become slower
 PATIENCE = Patience(tries=4, first_wait=0.5, longest_wait=30.0, timeout=120.0)
 
 
@@ -78,21 +78,21 @@ def quickly(link: Link) -> Link:
 
 @dataclass
 class Pace:
-    """How many chunks one insert may hold: a few at first, then as many as the server takes in WANTED_SECONDS, `most` at the most.
+    """How many chunks one request may hold: a few at first, then as many as the server takes in WANTED_SECONDS, `most` at the most.
 
-    Where fewer chunks take as long as more did, it is each insert that costs the time, and sending less at once would only add to it.
+    Where fewer chunks take as long as more did, it is each request that costs the time, and sending less at once would only add to it.
     """
 
     most: int
     size: int = field(init=False)
-    _slow: tuple[int, float] | None = None  # chunks and seconds of the last insert that took too long
+    _slow: tuple[int, float] | None = None  # chunks and seconds of the last request that took too long
 
     def __post_init__(self) -> None:
         self.size = min(FIRST, self.most)
 
     @contextmanager
     def kept(self, count: int) -> Iterator[None]:
-        """Times an insert of `count` chunks; one that fails counts, too, as a server that is too slow fails."""
+        """Times a request with `count` chunks; one that fails counts, too, as a server that is too slow fails."""
         started, done = monotonic(), False
         try:
             yield
@@ -107,7 +107,7 @@ class Pace:
         elif done and self._slow and count < self._slow[0] and seconds > AS_LONG * self._slow[1]:
             self.size = self._slow[0]
         elif fitting < self.size and not (done and self._slow and count == self._slow[0] and seconds < LONGER * self._slow[1]):
-            log.warning("an insert of %d chunks took %.0f s; from now on %d go at a time", count, seconds, fitting)
+            log.warning("a request with %d chunks took %.0f s; from now on %d go at a time", count, seconds, fitting)
             self.size, self._slow = fitting, (count, seconds)
 
 
@@ -116,7 +116,7 @@ def batches(chunks: Sequence[Chunk], pace: Pace, size: int = 8 * MEGABYTE) -> It
     batch: list[Chunk] = []
     weight = 0
     for chunk in chunks:
-        heavy = 1000 + len(dumps(chunk.text)) + len(dumps(chunk.metadata.as_dict()))
+        heavy = 1000 + len(dumps([chunk.text, *chunk.metadata]))
         if batch and (len(batch) >= pace.size or weight + heavy > size * 0.9):
             yield batch
             batch, weight = [], 0
