@@ -133,7 +133,7 @@ def latency(folder: Path, file: Path, size: int) -> Iterator[Row]:
         each = milliseconds / 1000
         network, cpu = batches * each + 2 * batches * each / 4, cost.cpu / (os.cpu_count() or 1)
         floor = max(network, cpu)
-        told = f"{cost.wall:.1f} s; network floor {network:.1f} s, CPU floor {cpu:.1f} s"
+        told = f"{cost.wall:.2f} s; network floor {network:.2f} s, CPU floor {cpu:.2f} s"
         yield Row(f"wall time at {milliseconds} ms a request, {count} pages", told, "<= 1.5 x the larger floor", cost.wall <= 1.5 * floor)
 
 

@@ -4,17 +4,24 @@ from __future__ import annotations
 
 import socket
 import time
+from asyncio import Transport
 from collections.abc import Iterator
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
 import requests
 
 from confluence_sync.errors import SettingsError
 from confluence_sync.simulator.faults import Faults, Rule, read_rules, rule_from
+from confluence_sync.simulator.messages import Answer
 from confluence_sync.simulator.server import Simulator
+from confluence_sync.simulator.wire import Connection
 from tests.simulator_client import Client, family
 
 PAGES = "/api/v2/pages"
+STAYS = b"GET /_edge/tenant_info HTTP/1.1\r\nHost: x\r\n\r\n"
+CLOSES = STAYS.replace(b"Host: x", b"Connection: close")
 
 
 @pytest.fixture
@@ -199,6 +206,19 @@ def test_latency_holds_for_every_request() -> None:
         assert time.perf_counter() - begun > 0.055
 
 
+def test_what_making_an_answer_takes_is_part_of_its_latency(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As on a line: a client waits so long as it was told, unless the answer takes longer to make than that."""
+    clock, waits = iter([10.0, 10.04, 20.0, 20.2, 20.2]), list[float]()
+    loop = SimpleNamespace(time=lambda: next(clock), call_later=lambda wait, *_: waits.append(wait))
+    monkeypatch.setattr("confluence_sync.simulator.wire.asyncio.get_running_loop", lambda: loop)
+    for _ in range(2):
+        line, sent = Connection(lambda request: Answer(200, b"{}", delay=0.1), set()), list[bytes]()
+        line.connection_made(cast(Transport, SimpleNamespace(write=sent.append)))
+        line.data_received(STAYS)
+    assert waits == [pytest.approx(0.06)]
+    assert sent[-1] == b"{}"
+
+
 def test_a_space_can_be_lost_in_the_middle(simulator: Simulator, client: Client) -> None:
     """close-space takes the permission away after some requests, and every list shrinks with status 200."""
     put(simulator, "pages -> close-space=OPS after=2")
@@ -246,10 +266,6 @@ def ask(simulator: Simulator, *sent: bytes) -> bytes:
         while more := line.recv(65536):
             received += more
         return received
-
-
-STAYS = b"GET /_edge/tenant_info HTTP/1.1\r\nHost: x\r\n\r\n"
-CLOSES = STAYS.replace(b"Host: x", b"Connection: close")
 
 
 def test_requests_may_come_in_pieces_and_together(simulator: Simulator) -> None:

@@ -74,6 +74,14 @@ def test_each_caller_gets_its_own_answer(pool: Workers[list[Prepared]]) -> None:
         assert future.result(60)() == prepare(group(number, f"<p>Text {number}.</p>" * number), CUT, {})
 
 
+def test_workers_let_the_run_go_first(pool: Workers[list[Prepared]]) -> None:
+    """What the run waits for, all workers soon wait for; the run itself is as patient as whoever started it."""
+    assert pool.submit(group(1), CUT, {}).result(60)()
+    own = os.getpriority(os.PRIO_PROCESS, 0)
+    assert [os.getpriority(os.PRIO_PROCESS, one) for one in until_alive(pool, 2)] == [min(own + 5, 19)] * 2
+    assert os.getpriority(os.PRIO_PROCESS, 0) == own
+
+
 def test_an_answer_stays_packed_until_it_is_called_for(pool: Workers[list[Prepared]]) -> None:
     """Answers wait in one piece, of about the size of their text; unpacked, each is thousands of objects."""
     waiting = pool.submit(group(1, LONG), CUT, {}).result(60)

@@ -2,7 +2,7 @@
 
 import sys
 
-from confluence_sync.cli import main
+from confluence_sync.cli import program
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:] or ["sync"]))
+    sys.exit(program(sys.argv[1:] or ["sync"]))

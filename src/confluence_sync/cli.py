@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import gc
 import io
 import logging
 import os
@@ -65,6 +66,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 1
 
 
+def program(arguments: Sequence[str] | None = None) -> int:
+    """`main` as the last thing that a process does."""
+    try:
+        return main(arguments)
+    finally:
+        # Ending, Python looks for cycles again: 20 ms of CPU, a tenth of a night with nothing to do, for memory that goes anyway.
+        gc.freeze()
+
+
 def _parser(given: Sequence[str]) -> argparse.ArgumentParser:
     """Only the verb that was asked for brings its options, so that --help and mistakes answer without loading the rest."""
     parser = argparse.ArgumentParser(
@@ -112,4 +122,4 @@ def _say(error: ConfluenceSyncError | Interrupted) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(program())

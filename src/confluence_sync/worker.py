@@ -16,6 +16,8 @@ from confluence_sync.packing import Failed, received, send
 from confluence_sync.prepare import Cut, Prepared, prepare
 from confluence_sync.tokens import counter
 
+YIELDING = 5  # the run itself feeds the workers and writes what they made; where it waits for a CPU, soon all wait
+
 
 def make_ready() -> None:
     """What every worker needs, once for all of them."""
@@ -27,6 +29,7 @@ def make_ready() -> None:
 
 def main(lines: list[int]) -> None:
     """Serves the first of these sockets, and each other one in a process forked for it."""
+    os.nice(YIELDING)
     make_ready()
     mine, *others = lines
     for line in others:

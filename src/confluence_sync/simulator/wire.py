@@ -11,6 +11,7 @@ from typing import cast
 from confluence_sync.simulator.messages import Answer, Request, gateway_problem
 
 Respond = Callable[[Request], Answer]
+Packed = tuple[bytes, dict[str, str]]  # a body as it travels, and the headers that say so
 HEAD_LIMIT = 256 * 1024
 GZIP_ABOVE = 1024
 LINGER_SECONDS = 2.0
@@ -53,6 +54,7 @@ class Connection(asyncio.Protocol):
     def _answer_next(self) -> None:
         if self.busy or self.transport is None:
             return
+        asked = asyncio.get_running_loop().time()
         try:
             request = take_request(self.received)
         except Malformed as error:
@@ -60,7 +62,8 @@ class Connection(asyncio.Protocol):
             return
         if request is not None:
             self.busy = True
-            self._send_later(request, self.respond(request))
+            answer = self.respond(request)
+            self._send_later(request, answer, packed(request, answer), asked)
 
     def _refuse(self, answer: Answer) -> None:
         """Answers, then reads on for a moment: closing with bytes unread resets the connection, and the client may never see the answer."""
@@ -71,18 +74,21 @@ class Connection(asyncio.Protocol):
         self.transport.write_eof()
         asyncio.get_running_loop().call_later(LINGER_SECONDS, self.drop)
 
-    def _send_later(self, request: Request, answer: Answer) -> None:
-        if answer.delay > 0:
-            asyncio.get_running_loop().call_later(answer.delay, self._send, request, answer)
+    def _send_later(self, request: Request, answer: Answer, packed: Packed, asked: float) -> None:
+        """So late as the answer says, with the time that making it took: a line's latency is what the client waits."""
+        loop = asyncio.get_running_loop()
+        wait = asked + answer.delay - loop.time()
+        if wait > 0:
+            loop.call_later(wait, self._send, request, answer, packed)
         else:
-            self._send(request, answer)
+            self._send(request, answer, packed)
 
-    def _send(self, request: Request, answer: Answer) -> None:
+    def _send(self, request: Request, answer: Answer, packed: Packed) -> None:
         if answer.cut < 0:
             self.drop()
         if self.transport is None or answer.cut < 0:
             return
-        body, extra = packed(request, answer)
+        body, extra = packed
         closing = bool(answer.cut) or request.headers.get("connection", "").lower() == "close"
         self.transport.write(head(answer, len(body), extra, closing))
         whole = b"" if request.method == "HEAD" else body[: len(body) - answer.cut]
@@ -135,7 +141,7 @@ def take_request(received: bytearray) -> Request | None:
     return Request(words[0], words[1], headers, body)
 
 
-def packed(request: Request, answer: Answer) -> tuple[bytes, dict[str, str]]:
+def packed(request: Request, answer: Answer) -> Packed:
     """The body as it travels, gzipped when the client takes that, and the header that says so."""
     wanted = "gzip" in request.headers.get("accept-encoding", "")
     if not wanted or len(answer.body) < GZIP_ABOVE or "Content-Encoding" in answer.headers:
