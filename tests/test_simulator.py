@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,8 +11,9 @@ import pytest
 import requests
 
 from confluence_sync.errors import SettingsError
-from confluence_sync.simulator import source
+from confluence_sync.simulator import source, wire
 from confluence_sync.simulator.access import TOKEN, USER
+from confluence_sync.simulator.messages import Answer, Request
 from confluence_sync.simulator.server import Simulator
 from confluence_sync.simulator.site import Options
 from tests.simulator_client import Client, family, page
@@ -338,6 +340,21 @@ def test_answers_are_compressed_when_asked(client: Client) -> None:
     plain = client.session.get(client.gateway + "/api/v2/pages", headers={"Accept-Encoding": "identity"}, auth=(USER, TOKEN), timeout=10)
     assert "Content-Encoding" not in plain.headers
     assert len(plain.json()["results"]) == 7
+
+
+def test_an_answer_is_packed_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever asks again gets the same bytes, and only so many are kept."""
+    request, packings = Request("GET", "/", {"accept-encoding": "gzip"}, b""), list[int]()
+    whole = zlib.compressobj
+    monkeypatch.setattr("confluence_sync.simulator.wire.zlib.compressobj", lambda **how: packings.append(1) or whole(**how))
+    bodies = [f"{number} ".encode() * 1000 for number in range(100, 100 + wire.PACKED_KEPT + 1)]
+    first, again = (wire.packed(request, Answer(200, bytes(bytearray(bodies[0]))))[0] for _ in range(2))
+    assert zlib.decompress(first, wbits=31) == bodies[0]
+    assert (again, len(packings)) == (first, 1)
+    for body in bodies:
+        assert zlib.decompress(wire.packed(request, Answer(200, body))[0], wbits=31) == body
+    assert len(packings) == len(bodies)
+    assert len(wire._PACKED) <= wire.PACKED_KEPT
 
 
 def test_requests_are_counted_by_route(simulator: Simulator, client: Client) -> None:
