@@ -77,21 +77,21 @@ class Connection(asyncio.Protocol):
         self.transport.write_eof()
         asyncio.get_running_loop().call_later(LINGER_SECONDS, self.drop)
 
-    def _send_later(self, request: Request, answer: Answer, packed: Packed, asked: float) -> None:
+    def _send_later(self, request: Request, answer: Answer, ready: Packed, asked: float) -> None:
         """So late as the answer says, with the time that making it took: a line's latency is what the client waits."""
         loop = asyncio.get_running_loop()
         wait = asked + answer.delay - loop.time()
         if wait > 0:
-            loop.call_later(wait, self._send, request, answer, packed)
+            loop.call_later(wait, self._send, request, answer, ready)
         else:
-            self._send(request, answer, packed)
+            self._send(request, answer, ready)
 
-    def _send(self, request: Request, answer: Answer, packed: Packed) -> None:
+    def _send(self, request: Request, answer: Answer, ready: Packed) -> None:
         if answer.cut < 0:
             self.drop()
         if self.transport is None or answer.cut < 0:
             return
-        body, extra = packed
+        body, extra = ready
         closing = bool(answer.cut) or request.headers.get("connection", "").lower() == "close"
         self.transport.write(head(answer, len(body), extra, closing))
         whole = b"" if request.method == "HEAD" else body[: len(body) - answer.cut]
