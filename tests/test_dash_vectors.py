@@ -12,7 +12,9 @@ from pathlib import Path
 import pytest
 
 from confluence_sync.config import Settings
-from confluence_sync.errors import BadAnswer, RemoteError
+from confluence_sync.errors import BadAnswer, RemoteError, ServerFailed
+from confluence_sync.http import Patience
+from confluence_sync.stores import remote
 from confluence_sync.stores.dash_vectors import Embeddings, VectorCache
 from confluence_sync.stores.remote import link_to
 from confluence_sync.stores.vector_stores_ledger import Ledger
@@ -24,6 +26,7 @@ class Embedder(StubApi):
     """The vector of a text is its length and `turn` (or what is `strange`); `short` leaves the last vector out.
 
     As base64 it comes only to who asks for that, in the form that `bytes_as` makes; `refuses` is the status that this gets instead.
+    More than `most` texts at once get a 500 without a reason.
     """
 
     turn: float = 0.5
@@ -31,6 +34,7 @@ class Embedder(StubApi):
     strange: object = None
     embedded: int = 0
     at_once: list[int] = field(default_factory=list)
+    most: int = 500
     bytes_as: Callable[[bytes], str] | None = None
     refuses: int = 0
 
@@ -39,6 +43,8 @@ class Embedder(StubApi):
         assert isinstance(texts, list)
         self.embedded += len(texts)
         self.at_once.append(len(texts))
+        if len(texts) > self.most:
+            return 500, {"detail": "Internal server error"}
         if self.refuses and body["encoding_format"] == "base64":
             return self.refuses, {"error": "encoding_format: base64 is not supported"}
         vectors: list[object] = [[len(text) / 100, self.strange or self.turn] for text in texts]
@@ -83,6 +89,18 @@ def test_a_model_that_takes_its_time_is_asked_for_less_at_once(api: Embedder, tm
     texts = [f"text {number}" for number in range(100)]
     assert [vector[0] for vector in asked(api, tmp_path, *texts)] == [pytest.approx(len(text) / 100) for text in texts]
     assert api.at_once == [1, 8, 16, 32, 16, 28]
+
+
+def test_a_server_that_fails_on_many_texts_gets_fewer(api: Embedder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Halves of what it failed on, and never so many again; where it fails on one alone, the run says so."""
+    monkeypatch.setattr(remote, "PATIENCE", Patience(tries=1, timeout=10))
+    api.most = 20
+    texts = [f"text {number}" for number in range(100)]
+    assert [vector[0] for vector in asked(api, tmp_path, *texts)] == [pytest.approx(len(text) / 100) for text in texts]
+    assert api.at_once == [1, 8, 16, 32, 16, 16, 16, 16, 12]
+    api.most = 0
+    with pytest.raises(ServerFailed, match="500"):
+        asked(api, tmp_path / "other", "one")
 
 
 def test_vectors_come_as_bytes_where_the_server_has_them(api: Embedder, tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("pages", nargs="?", type=Path, metavar="DIR|FILE.jsonl", help="content objects; without it, the sample space")
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=8090)
-    parser.add_argument("--latency-ms", type=float, default=0, metavar="N", help="wait so long before each answer")
+    parser.add_argument("--latency-ms", type=float, default=0, metavar="N", help="let each answer come so much later")
     parser.add_argument("--faults", default="", metavar="RULES", help="what goes wrong and when; see docs/simulator.md")
     parser.add_argument("--token", help="the token that is accepted")
     parser.add_argument("--as-pages", action="store_true", help="serve comments, drafts and the like as current pages, too")

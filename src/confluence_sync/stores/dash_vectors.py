@@ -89,8 +89,7 @@ class Embeddings:
         waiting = list(unknown)
         while waiting:
             some, waiting = waiting[: self._pace.size], waiting[self._pace.size :]
-            with self._pace.kept(len(some)):
-                found = dict(zip(some, self._ask([unknown[key] for key in some]), strict=True))
+            found = dict(zip(some, self._ask_or_halve([unknown[key] for key in some]), strict=True))
             self._cache.put(self._model, found)
             known.update(found)
         return [known[key] for key in keys]
@@ -115,6 +114,21 @@ class Embeddings:
             log.info("vectors come as numbers, because: %s", error)
         self._form = "float"
         return self._ask([CANARY])[0]
+
+    def _ask_or_halve(self, texts: list[str]) -> list[Vector]:
+        """Where the server fails on so many texts, and on neither half of them, no more go at once from then on: Llama Stack 0.2 answers
+        500 to most of what a model's own server refuses."""
+        try:
+            with self._pace.kept(len(texts)):
+                return self._ask(texts)
+        except ServerFailed as error:
+            if len(texts) == 1 or not error.status:
+                raise
+            log.info("asking for half as many vectors: %s", error)
+        middle = len(texts) // 2
+        halves = self._ask_or_halve(texts[:middle]) + self._ask_or_halve(texts[middle:])
+        self._pace.lower(middle)
+        return halves
 
     def _ask(self, texts: list[str]) -> list[Vector]:
         answer = self._link.send("POST", self._path, payload={"model": self._model, "input": texts, "encoding_format": self._form}).json()

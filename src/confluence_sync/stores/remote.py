@@ -100,6 +100,11 @@ class Pace:
         finally:
             self._learn(count, monotonic() - started, done)
 
+    def lower(self, most: int) -> None:
+        """Not more than so many from now on, however quick the server is."""
+        self.most = min(self.most, most)
+        self.size = min(self.size, self.most)
+
     def _learn(self, count: int, seconds: float, done: bool) -> None:
         fitting = max(1, int(count * WANTED_SECONDS / max(seconds, 0.001)))
         if seconds <= WANTED_SECONDS:
