@@ -51,7 +51,7 @@ def measured(
         if time.monotonic() - started > timeout:
             process.kill()
             raise TimeoutError(f"{command[0]} took more than {timeout:.0f} s")
-        select.select([] if ended else [watched], [], [], LOOK_EVERY)  # its end is seen at once, or wall times would be 15 ms too long
+        select.select([] if ended else [watched], [], [], LOOK_EVERY)  # its end is seen at once: wall times would be up to 30 ms too long
     os.close(watched)
     process.returncode = code
     return Measured(cpu, peak / 1024, time.monotonic() - started, code, log.read_text())

@@ -110,6 +110,7 @@ MUTANTS = (
     Mutant("first_fill.py", "pages are cut as those of the space before", "    job.cut = cut_for(", "    _ = cut_for("),
     Mutant("first_fill.py", "what is on its way is lost when a listing fails", "            self._list_again()\n", "            raise\n"),
     Mutant("writing.py", "pages that the store refused are counted twice", "(_handled(report) - before)\n", "(_handled(report) - before) - report.pages.failed\n"),
+    Mutant("stores/dash_vectors.py", "a number of texts that the server failed on is tried again and again", "        self._pace.lower(middle)\n", ""),
     Mutant("stores/dash_vectors.py", "a first question that failed counts as answered", "        if not self._checked:\n", "        if not self._checked:\n            self._checked = True\n"),
     Mutant("first_fill.py", "a part of a space needs no plan", "return not chosen and not isinstance", "return not isinstance"),
     Mutant("first_fill.py", "every first listing is whole", "bool(arriving.whole))", "True)"),

@@ -95,7 +95,7 @@ def test_what_adapters_remember_is_the_groups_too(tmp_path: Path, umask: int) ->
 
 
 def test_a_process_that_ends_looks_for_no_cycles(tmp_path: Path) -> None:
-    """Whatever it ends with; the memory goes anyway, and each look at a run's objects takes as long as a request."""
+    """Whatever it ends with: the memory goes anyway."""
     ends = "import atexit, gc; atexit.register(lambda: print(gc.get_freeze_count() > 1000)); from confluence_sync.cli import program"
     for call, code in (("program(['check'])", 2), ("program(['--version'])", 0)):
         words = [sys.executable, "-c", f"{ends}; raise SystemExit({call})"]

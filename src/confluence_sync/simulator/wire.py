@@ -14,7 +14,7 @@ Respond = Callable[[Request], Answer]
 Packed = tuple[bytes, dict[str, str]]  # a body as it travels, and the headers that say so
 HEAD_LIMIT = 256 * 1024
 GZIP_ABOVE = 1024
-PACKED_KEPT = 64  # answers, of a megabyte at the most
+PACKED_KEPT = 64  # answers; 200 bodies of 16 KB are a megabyte
 LINGER_SECONDS = 2.0
 
 _PACKED: dict[tuple[int, int], bytes] = {}  # by length and hash of what they are made of

@@ -10,16 +10,14 @@ from confluence_sync.errors import SettingsError
 from confluence_sync.http import MEGABYTE
 from confluence_sync.model import Chunk
 from confluence_sync.stores.base import Feature
-from confluence_sync.stores.dash_vectors import Embeddings, VectorCache
+from confluence_sync.stores.dash_vectors import MOST_AT_ONCE, Embeddings, VectorCache
 from confluence_sync.stores.llama_append import GrowingStore
 from confluence_sync.stores.llama_collections import Places
 from confluence_sync.stores.llama_server import choose_model, choose_provider, look
 from confluence_sync.stores.remote import Pace, acknowledged, closed_on_failure, flat, link_to, server_address, write_in_batches
 from confluence_sync.stores.vector_stores_text import ID
 
-MOST_WITH_VECTORS = 500
 MOST_WITHOUT = 50  # where the server embeds: more takes longer than its own client waits
-VECTOR_BYTES = 9000
 
 
 @dataclass
@@ -82,7 +80,7 @@ def open_backend(settings: Settings) -> DashBackend:
         choose_provider(server, settings, ())
         cache = VectorCache(settings.state_dir / "vectors.db")
         embeddings = Embeddings(link, server.embeddings_path, model.id, cache) if server.embeddings_path else None
-        most = min(settings.batch_size, MOST_WITH_VECTORS if embeddings else MOST_WITHOUT)
+        most = min(settings.batch_size, MOST_AT_ONCE if embeddings else MOST_WITHOUT)
         return DashBackend(Places(link, server, settings), cache, embeddings, Pace(most))
 
 

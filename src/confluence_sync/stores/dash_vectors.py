@@ -20,7 +20,7 @@ from confluence_sync.stores.remote import Pace
 
 log = logging.getLogger(__name__)
 
-MOST_AT_ONCE = 500  # as many as one insert may hold
+MOST_AT_ONCE = 500  # vectors in one question, and chunks in the insert that takes them along
 KEPT_DAYS = 100
 CANARY = "confluence-sync asks for this text once a run, to notice that the model behind a name has changed"
 SCHEMA = "create table if not exists vector (model text, content text, used integer, vector blob, primary key (model, content))"
